@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Payloads of requests and answers (frame.h names which frame carries which).
+ * Times are ns; `*_ns` of the guest are CLOCK_MONOTONIC there unless said
+ * otherwise. Strings are NUL-terminated, one after the other, in a blob behind
+ * the struct; an absent string is an empty one. Errors are 0 or -errno.
+ */
+#ifndef VEXLAB_REQUEST_H
+#define VEXLAB_REQUEST_H
+
+#include <vexlab/types.h>
+#include <vexlab/event.h>
+
+#define VX_STEP_STRINGS_MAX	64
+#define VX_STEP_OUTPUT_MAX	(64u << 10)	/* bytes of output kept: the last ones */
+#define VX_PUT_CHUNK_MAX	(128u << 10)
+
+struct vx_req_hello {
+	__u32 protocol;			/* VX_PROTOCOL_VERSION */
+	__u32 epoch;			/* from now on, on every frame of the agent */
+	__u64 realtime_ns;		/* host's CLOCK_REALTIME; 0: leave the guest's clock alone */
+};
+
+/* Followed by text: "key=value\n" lines (kernel release, machine, boot times...). */
+struct vx_msg_hello {
+	__u32 protocol;
+	__u32 cpus;
+	__u64 boot_ns;			/* CLOCK_BOOTTIME when the agent got ready */
+	__u64 monotonic_ns;		/* with realtime_ns: one instant on both clocks */
+	__u64 realtime_ns;
+	__u64 features;			/* enum vx_feature */
+};
+
+enum vx_feature {
+	VX_FEATURE_TRACE	= 1 << 0,	/* BPF can be loaded here */
+	VX_FEATURE_BTF		= 1 << 1,	/* /sys/kernel/btf/vmlinux is there */
+	VX_FEATURE_FOREIGN	= 1 << 2,	/* not our guest: leave no changes */
+};
+
+/*
+ * Steps. Strings (s) and numbers (n) by operation; what is not listed is unused.
+ *
+ *	INSMOD		s: path, parameters
+ *	MODPROBE	s: name, with its dependencies from modules.dep
+ *	RMMOD		s: name
+ *	EXEC		s: argv...: a program, never a shell; value: exit status, output kept
+ *	MOUNT		s: source, target, fstype, options  n: MS_* flags, api (enum vx_api)
+ *	UMOUNT		s: target  n: MNT_* flags
+ *	MKDIR		s: path  n: mode; parents too; EEXIST is success
+ *	SYNC		all filesystems; s: path: that filesystem only
+ *	DROP_CACHES	n: what (1, 2, 3)
+ *	READ		s: path; output: the bytes, cut at VX_STEP_OUTPUT_MAX
+ *	FILES		s: directory  n: files, bytes each: create, write, fsync, read back
+ *			and compare, rename, unlink; value: operations done
+ *	SLEEP		n: ns
+ *	NOP		nothing: what a round trip costs
+ *	STATFS		s: path; value: f_type; output: "bsize blocks bfree files ffree\n"
+ */
+enum vx_step_op {
+	VX_STEP_NONE		= 0,
+	VX_STEP_INSMOD		= 1,
+	VX_STEP_MODPROBE	= 2,
+	VX_STEP_RMMOD		= 3,
+	VX_STEP_EXEC		= 4,
+	VX_STEP_MOUNT		= 5,
+	VX_STEP_UMOUNT		= 6,
+	VX_STEP_MKDIR		= 7,
+	VX_STEP_SYNC		= 8,
+	VX_STEP_DROP_CACHES	= 9,
+	VX_STEP_READ		= 10,
+	VX_STEP_FILES		= 11,
+	VX_STEP_SLEEP		= 12,
+	VX_STEP_NOP		= 13,
+	VX_STEP_STATFS		= 14,
+	VX_STEP_OPS,
+};
+
+struct vx_req_step {
+	__u64 id;			/* host's; events bear it while the step runs; never 0 */
+	__u64 deadline_ns;		/* from receipt; 0: none */
+	__u32 op;			/* enum vx_step_op */
+	__u32 nstrings;			/* <= VX_STEP_STRINGS_MAX */
+	__s64 num[4];
+};
+
+/* Followed by output bytes (EXEC: stdout and stderr; READ, STATFS). */
+struct vx_msg_step {
+	__u64 id;
+	__s32 err;			/* 0, -errno; -ETIMEDOUT: the deadline struck, the step may be stuck */
+	__u32 output_cut;		/* bytes of output left out in front of what is kept */
+	__s64 value;			/* by operation */
+	__u64 start_ns;			/* the agent's own clock just before */
+	__u64 end_ns;			/* ... and after the system call */
+};
+
+struct vx_req_put {
+	__u64 offset;
+	__u32 id;
+	__u32 mode;			/* file mode, used with the last chunk */
+	__u32 last;			/* 1: this chunk ends the file */
+	__u32 path_len;			/* with the NUL; path, then the bytes, follow */
+};
+
+/* Sent once, after the last chunk or at the first error. */
+struct vx_msg_put {
+	__u32 id;
+	__s32 err;
+	__u64 size;			/* bytes the file has now */
+	__u32 crc;			/* zlib crc32 of the file, read back */
+	__u32 pad;
+};
+
+enum vx_probe_group {
+	VX_PROBES_MOUNT	= 1 << 0,	/* mount and unmount latency */
+	VX_PROBES_SLAB	= 1 << 1,	/* slab bytes per operation */
+	VX_PROBES_ALL	= (1 << 2) - 1,
+};
+
+/* Sets exactly `groups` attached (0: all off) with this filter; answers VX_MSG_TRACE. */
+struct vx_req_trace {
+	__u32 groups;			/* enum vx_probe_group */
+	__u32 reset;			/* 1: histograms and loss counters to zero */
+	char fstype[VX_FSTYPE_LEN];	/* "": every filesystem */
+	char module[VX_NAME_LEN];	/* module of the target, "" if built in */
+};
+
+struct vx_msg_trace {
+	__s32 err;			/* 0: something useful is attached */
+	__u32 groups;			/* what is attached now */
+	__u32 nprobes;
+	__u32 pad;
+};
+
+enum vx_attach_kind {
+	VX_ATTACH_NOT = 0, VX_ATTACH_FENTRY, VX_ATTACH_KPROBE, VX_ATTACH_TRACEPOINT,
+};
+
+struct vx_probe_status {
+	char name[VX_NAME_LEN];		/* program */
+	char target[VX_NAME_LEN];	/* kernel function or tracepoint */
+	char why[VX_NAME_LEN * 2];	/* when not attached: why, in words */
+	__s32 err;			/* 0 or -errno */
+	__u32 kind;			/* enum vx_attach_kind */
+};
+
+struct vx_req_marks {
+	__u64 count;
+	__u64 cookie;
+	__u64 rate;			/* a second; 0: as fast as can be */
+};
+
+struct vx_req_cancel {
+	__u64 id;
+};
+
+/* Sent once for each (op, phase) that has samples. */
+struct vx_msg_hist {
+	__u8 op;			/* enum vx_op */
+	__u8 phase;			/* enum vx_phase; VX_PHASE_TYPES: the total */
+	__u16 nslots;			/* vx_hist_slot that follow, ascending index */
+	__u32 pad;
+	__u64 count;
+	__u64 sum_ns;
+	__u64 max_ns;
+	__u64 min_ns;
+};
+
+struct vx_hist_slot {
+	__u32 index;			/* hist.h */
+	__u32 pad;
+	__u64 count;
+};
+
+struct vx_msg_stats {
+	__u32 cpus;			/* vx_cpu_stats that follow, by CPU */
+	__u32 pad;
+	__u64 ring_bytes;		/* size of the ring buffer */
+	__u64 sent_events;		/* forwarded by the agent in this epoch */
+	__u64 sent_bytes;
+};
+
+/* Counted in the kernel, per CPU: records emitted, and lost because the ring was full. */
+struct vx_cpu_stats {
+	__u64 emitted;
+	__u64 lost;			/* records that found no room */
+	__u64 lost_state;		/* operations not followed: the state map was full */
+};
+
+struct vx_msg_heartbeat {
+	__u64 monotonic_ns;
+	__u64 step;			/* running step, 0: none */
+	__u64 step_ns;			/* how long it has been running */
+	__u64 sent_events;
+};
+
+_Static_assert(sizeof(struct vx_req_hello) == 16, "ABI");
+_Static_assert(sizeof(struct vx_msg_hello) == 40, "ABI");
+_Static_assert(sizeof(struct vx_req_step) == 56, "ABI");
+_Static_assert(sizeof(struct vx_msg_step) == 40, "ABI");
+_Static_assert(sizeof(struct vx_req_put) == 24, "ABI");
+_Static_assert(sizeof(struct vx_msg_put) == 24, "ABI");
+_Static_assert(sizeof(struct vx_req_trace) == 88, "ABI");
+_Static_assert(sizeof(struct vx_msg_trace) == 16, "ABI");
+_Static_assert(sizeof(struct vx_probe_status) == 264, "ABI");
+_Static_assert(sizeof(struct vx_req_marks) == 24, "ABI");
+_Static_assert(sizeof(struct vx_msg_hist) == 40, "ABI");
+_Static_assert(sizeof(struct vx_hist_slot) == 16, "ABI");
+_Static_assert(sizeof(struct vx_msg_stats) == 32, "ABI");
+_Static_assert(sizeof(struct vx_cpu_stats) == 24, "ABI");
+_Static_assert(sizeof(struct vx_msg_heartbeat) == 32, "ABI");
+
+#endif

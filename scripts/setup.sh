@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# Install what building and running vexlab needs on Debian 12, and nothing that is there already.
+#
+# Backports come from the same mirror, signed by the same key, that the machine's own apt
+# configuration names for bookworm: no host is ever written down here.
+#
+#	scripts/setup.sh            install what is missing (root, or sudo)
+#	scripts/setup.sh --check    say what is missing, change nothing; exit 69 if anything is
+#	scripts/setup.sh --print    print the commands that would be run
+set -euo pipefail
+
+readonly EX_UNAVAILABLE=69 EX_NOPERM=77
+readonly SOURCES_FILE=/etc/apt/sources.list.d/vexlab-backports.sources
+
+# Built against, and run: bookworm's own versions.
+BASE_PACKAGES=(
+	gcc make clang llvm lld pkg-config git ca-certificates
+	bpftool libbpf-dev libelf-dev zlib1g-dev libzstd-dev pahole
+	libglib2.0-dev libvirt-glib-1.0-dev libjansson-dev libcyaml-dev libyaml-dev
+	libssh-dev libdw-dev libcmocka-dev libcap-dev
+	mmdebstrap e2fsprogs xz-utils zstd kmod cpio openssh-client bc bison flex
+	libssl-dev cppcheck xxd man-db
+)
+# QEMU 7.2 corrupts a 6.12 guest under TCG, libvirt 9 is too old for what we ask of it.
+BACKPORTS_PACKAGES=(
+	qemu-system-x86 qemu-system-common qemu-system-data qemu-utils
+	libvirt-dev libvirt0 libvirt-daemon-driver-qemu
+)
+# Newest of these that is older than this is replaced from backports.
+readonly QEMU_MIN=1:10.0 LIBVIRT_MIN=11.0
+
+say() { printf '  %-8s %s\n' "SETUP" "$*" >&2; }
+die() { printf 'setup: %s\n' "$1" >&2; exit "${2:-1}"; }
+
+installed() {
+	local state
+	state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) || return 1
+	[[ $state == ii* ]]
+}
+
+at_least() {
+	local v
+	v=$(dpkg-query -W -f '${Version}' "$1" 2>/dev/null) || return 1
+	dpkg --compare-versions "$v" ge "$2"
+}
+
+missing_base() {
+	local p
+	for p in "${BASE_PACKAGES[@]}"; do installed "$p" || printf '%s\n' "$p"; done
+}
+
+missing_backports() {
+	local p min
+	for p in "${BACKPORTS_PACKAGES[@]}"; do
+		case $p in qemu-*) min=$QEMU_MIN ;; *) min=$LIBVIRT_MIN ;; esac
+		{ installed "$p" && at_least "$p" "$min"; } || printf '%s\n' "$p"
+	done
+}
+
+# The first "URI|suite|component|signing key" that serves bookworm itself here.
+bookworm_source() {
+	apt-get indextargets --format '$(REPO_URI)|$(CODENAME)|$(COMPONENT)|$(SIGNED_BY)' \
+		'Created-By: Packages' 2>/dev/null |
+		awk -F'|' '$2 == "bookworm" && $3 == "main" { print; exit }'
+}
+
+signing_key() {
+	local key=$1
+	[[ $key == /* && -e $key ]] && { printf '%s\n' "$key"; return; }
+	key=/usr/share/keyrings/debian-archive-keyring.gpg
+	[[ -e $key ]] && printf '%s\n' "$key"
+}
+
+have_backports() {
+	apt-get indextargets --format '$(CODENAME)' 'Created-By: Packages' 2>/dev/null |
+		grep -qx bookworm-backports
+}
+
+enable_backports() {
+	local src uri key
+	src=$(bookworm_source)
+	[[ -n $src ]] || { "${SUDO[@]}" apt-get -qq update >&2 || true; src=$(bookworm_source); }
+	[[ -n $src ]] || die "apt knows no mirror for bookworm: add one to /etc/apt, then run this again" $EX_UNAVAILABLE
+	uri=${src%%|*}
+	key=$(signing_key "${src##*|}")
+	say "enabling bookworm-backports from this machine's own mirror"
+	"${SUDO[@]}" tee "$SOURCES_FILE" >/dev/null <<-SOURCES
+	# Written by vexlab's setup: same mirror as bookworm itself. Packages from
+	# here are installed only when asked for by name.
+	Types: deb
+	URIs: $uri
+	Suites: bookworm-backports
+	Components: main
+	${key:+Signed-By: $key}
+	SOURCES
+}
+
+apt_install() {
+	"${SUDO[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 \
+		-o Acquire::Retries=3 install --no-install-recommends "$@" >"$LOG" 2>&1 || {
+		tail -n 20 "$LOG" >&2
+		die "apt-get install failed (whole log: $LOG). Without a network, ask who runs this machine to install: $*" \
+			$EX_UNAVAILABLE
+	}
+}
+
+print_commands() {
+	printf 'sudo %s\n' "$(realpath "$0")"
+	((${#BASE[@]})) && printf '# which runs: apt-get install --no-install-recommends %s\n' "${BASE[*]}"
+	((${#BPO[@]})) && printf '# and:        apt-get install --no-install-recommends -t bookworm-backports %s\n' "${BPO[*]}"
+	return 0
+}
+
+main() {
+	local mode=${1:-install} started=$SECONDS
+
+	case $mode in
+	install | --check | --print) ;;
+	*) sed -n '2,10s/^# \{0,1\}//p' "$0"; [[ $mode == --help ]] && exit 0 || exit 64 ;;
+	esac
+	command -v dpkg-query >/dev/null || die "this is not Debian: install by hand what $0 lists" $EX_UNAVAILABLE
+
+	mapfile -t BASE < <(missing_base)
+	mapfile -t BPO < <(missing_backports)
+	if ((${#BASE[@]} + ${#BPO[@]} == 0)); then
+		[[ $mode == install ]] || say "nothing is missing"
+		exit 0
+	fi
+	[[ $mode == --print ]] && { print_commands; exit 0; }
+	[[ $mode == --check ]] && { print_commands; exit $EX_UNAVAILABLE; }
+
+	SUDO=()
+	if ((EUID != 0)); then
+		if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+			SUDO=(sudo)
+		elif command -v sudo >/dev/null && [[ -t 0 ]]; then
+			SUDO=(sudo)
+		else
+			printf 'setup: packages are missing and this user may not install them. Run:\n' >&2
+			print_commands >&2
+			exit $EX_NOPERM
+		fi
+	fi
+	LOG=$(mktemp -t vexlab-setup.XXXXXX.log)
+
+	say "installing $((${#BASE[@]} + ${#BPO[@]})) packages (log: $LOG)"
+	if ((${#BPO[@]})); then have_backports || enable_backports; fi
+	"${SUDO[@]}" apt-get -qq -o Acquire::Retries=3 update >"$LOG" 2>&1 || {
+		tail -n 5 "$LOG" >&2
+		say "apt-get update failed; trying with the lists that are there"
+	}
+	if ((${#BPO[@]})); then apt_install -t bookworm-backports "${BPO[@]}"; fi
+	if ((${#BASE[@]})); then apt_install "${BASE[@]}"; fi
+	rm -f "$LOG"
+	say "done in $((SECONDS - started)) s"
+}
+
+main "$@"

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A guest VM, whatever runs it. Only a driver knows libvirt; no type of it
+ * leaves this folder. All calls come from the main context's thread.
+ *
+ * Nothing here calls into a detector or a report: bytes and the guest's death
+ * go to the one `struct vm_sink` the owner (run/) gives.
+ */
+#ifndef VEXLAB_VM_H
+#define VEXLAB_VM_H
+
+#include <glib.h>
+
+enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_KVM, VM_ACCEL_TCG };
+
+enum vm_gone {
+	VM_GONE_SHUTDOWN,	/* the guest powered off */
+	VM_GONE_REBOOT,		/* reset or triple fault (QEMU runs with -no-reboot) */
+	VM_GONE_CRASHED,	/* QEMU died */
+	VM_GONE_KILLED,		/* vm_destroy */
+};
+
+struct vm_disk {
+	const char *path;	/* raw or qcow2, on the host */
+	const char *format;	/* "raw", "qcow2" */
+	const char *serial;	/* how the guest finds it, <= 20 bytes */
+	gboolean readonly;
+};
+
+/* Borrowed by the driver for the life of the VM: the caller keeps it. */
+struct vm_config {
+	const char *name;	/* domain name, [a-z0-9-] */
+	const char *uri;	/* NULL: qemu:///embed with a root of our own */
+	const char *kernel, *initrd, *cmdline;
+	enum vm_accel accel;	/* AUTO is resolved before (vm_probe_accel) */
+	unsigned int memory_mib, vcpus;
+	const struct vm_disk *disks;
+	unsigned int ndisks;
+	unsigned int ssh_port;	/* not 0: restricted user network, 127.0.0.1:port to the guest's 22 */
+	const char *rundir;	/* private folder of this run (rundir.h): sockets, libvirt root, logs */
+	const char *cachedir;	/* survives runs: libvirt's capability cache */
+};
+
+/* Called from the main context. `data` is only valid during the call. */
+struct vm_sink {
+	void (*console)(void *ctx, const void *data, gsize len);
+	void (*channel)(void *ctx, const void *data, gsize len);
+	void (*gone)(void *ctx, enum vm_gone why);
+	void *ctx;
+};
+
+struct vm;
+
+struct vm_driver {
+	const char *name;
+	/* Create without starting. On failure NULL and `error`. */
+	struct vm *(*create)(const struct vm_config *config, const struct vm_sink *sink,
+			     GError **error);
+	/* Kill the domain if it runs, remove everything the VM left, free. NULL-safe. */
+	void (*destroy)(struct vm *vm);
+	gboolean (*boot)(struct vm *vm, GError **error);
+	/* Write a ready-state to `path` (a new file); the guest is gone afterwards (VM_GONE_KILLED is not told). */
+	gboolean (*save)(struct vm *vm, const char *path, GError **error);
+	/* Start from what save() wrote, with this config's disks, paths and sockets. */
+	gboolean (*restore)(struct vm *vm, const char *path, GError **error);
+	/* Fast points inside the running process. */
+	gboolean (*checkpoint)(struct vm *vm, const char *tag, GError **error);
+	gboolean (*rollback)(struct vm *vm, const char *tag, GError **error);
+	gboolean (*pause)(struct vm *vm, gboolean on, GError **error);
+	gboolean (*nmi)(struct vm *vm, GError **error);
+	/* Queue bytes to the agent's channel; never blocks, keeps order. */
+	void (*channel_write)(struct vm *vm, GBytes *bytes);
+	/* Bytes queued and not yet taken by the guest: what back-pressure looks at. */
+	gsize (*channel_pending)(struct vm *vm);
+	gint64 (*pid)(struct vm *vm);	/* QEMU's, 0 when unknown */
+};
+
+extern const struct vm_driver vm_libvirt;
+extern const struct vm_driver vm_fake;
+
+#endif
