@@ -27,4 +27,10 @@ enum vx_error {
 /* sysexits code of `error`; foreign domains (GIOError...) map to the nearest. */
 int vx_error_exit_code(const GError *error);
 
+/* The enum vx_error that fits a positive errno: EACCES 77, ENOSPC 74, ENOENT 69, else 71. */
+int vx_error_code_from_errno(int err);
+
+/* Sets "<format...>: <strerror(err)>" with that code. */
+void vx_error_set_errno(GError **error, int err, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
 #endif
