@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <string.h>
+
+#include "detect.h"
+
+static const struct detector *const detectors[] = {
+	&detector_console,
+	&detector_guest,
+	&detector_step,
+	&detector_latency,
+};
+
+struct detect {
+	gpointer state[G_N_ELEMENTS(detectors)];
+	gboolean configured;
+	struct detect_now now;
+};
+
+struct detect *detect_new(void)
+{
+	return g_new0(struct detect, 1);
+}
+
+void detect_free(struct detect *detect)
+{
+	guint i;
+
+	if (!detect)
+		return;
+	for (i = 0; i < G_N_ELEMENTS(detectors); i++)
+		if (detect->state[i])
+			detectors[i]->destroy(detect->state[i]);
+	g_free(detect);
+}
+
+/* The settings stand in the record itself, so that old runs are judged by their own. */
+static void configure(struct detect *detect, const json_t *run)
+{
+	struct detect_config config = { .slow_operation_ms = 30000 };
+	const char *module = json_string_value(json_object_get(run, "module"));
+	const json_t *limits = json_object_get(run, "thresholds");
+	const json_t *slow = json_object_get(limits, "operation_ms");
+	guint i;
+
+	if (json_is_number(slow))
+		config.slow_operation_ms = json_number_value(slow);
+	g_strlcpy(config.module, module ? module : "", sizeof(config.module));
+	for (i = 0; i < G_N_ELEMENTS(detectors); i++)
+		if (!detect->state[i])
+			detect->state[i] = detectors[i]->create(&config);
+	detect->configured = TRUE;
+}
+
+static void note_step(struct detect_now *now, const json_t *step)
+{
+	const char *name = json_string_value(json_object_get(step, "name"));
+	const char *kind = json_string_value(json_object_get(step, "kind"));
+
+	now->step = (guint64)json_integer_value(json_object_get(step, "id"));
+	now->cycle = (guint64)json_integer_value(json_object_get(step, "cycle"));
+	now->on_target = json_is_true(json_object_get(step, "target"));
+	g_strlcpy(now->step_name, name ? name : "", sizeof(now->step_name));
+	g_strlcpy(now->step_kind, kind ? kind : "", sizeof(now->step_kind));
+}
+
+static GPtrArray *or_null(GPtrArray *findings)
+{
+	if (findings->len)
+		return findings;
+	g_ptr_array_unref(findings);
+	return NULL;
+}
+
+GPtrArray *detect_feed(struct detect *detect, const struct rec_entry *entry)
+{
+	GPtrArray *findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
+	json_t *json = NULL;
+	guint i;
+
+	detect->now.realtime_ns = entry->stamp.realtime_ns;
+	if (entry->frame.type == VX_REC_RUN || entry->frame.type == VX_REC_STEP_BEGIN)
+		json = rec_entry_json(entry);
+	if (entry->frame.type == VX_REC_RUN)
+		configure(detect, json);
+	else if (entry->frame.type == VX_REC_STEP_BEGIN && json)
+		note_step(&detect->now, json);
+	json_decref(json);
+
+	for (i = 0; detect->configured && i < G_N_ELEMENTS(detectors); i++)
+		detectors[i]->feed(detect->state[i], &detect->now, entry, findings);
+	return or_null(findings);
+}
+
+GPtrArray *detect_finish(struct detect *detect)
+{
+	GPtrArray *findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
+	guint i;
+
+	for (i = 0; detect->configured && i < G_N_ELEMENTS(detectors); i++)
+		if (detectors[i]->finish)
+			detectors[i]->finish(detect->state[i], &detect->now, findings);
+	return or_null(findings);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "finding.h"
+
+#define LINES_MAX 200
+
+static const struct {
+	const char *name;
+	enum concern concern;
+} classes[] = {
+	[FINDING_PANIC]		 = { "KernelPanic", CONCERN_CRITICAL },
+	[FINDING_OOPS]		 = { "Oops", CONCERN_STABILITY },
+	[FINDING_BUG]		 = { "BUG", CONCERN_STABILITY },
+	[FINDING_WARNING]	 = { "Warning", CONCERN_STABILITY },
+	[FINDING_HANG]		 = { "Hang", CONCERN_STABILITY },
+	[FINDING_GUEST_LOST]	 = { "GuestLost", CONCERN_CRITICAL },
+	[FINDING_LOAD_FAILED]	 = { "ModuleLoadFailure", CONCERN_TEST },
+	[FINDING_UNLOAD_FAILED]	 = { "ModuleUnloadFailure", CONCERN_TEST },
+	[FINDING_STEP_FAILED]	 = { "StepFailure", CONCERN_TEST },
+	[FINDING_SLOW_OPERATION] = { "SlowOperation", CONCERN_PERFORMANCE },
+};
+_Static_assert(G_N_ELEMENTS(classes) == FINDING_CLASSES, "every class has a name and a concern");
+
+const char *finding_class_name(enum finding_class class)
+{
+	return class < FINDING_CLASSES ? classes[class].name : "Unknown";
+}
+
+enum concern finding_concern(enum finding_class class)
+{
+	return classes[class].concern;
+}
+
+const char *severity_name(enum severity severity)
+{
+	static const char *const names[] = { "Low", "Medium", "High", "Critical" };
+
+	return names[severity];
+}
+
+const char *blame_name(enum blame blame)
+{
+	static const char *const names[] = { "module", "kernel", "environment" };
+
+	return names[blame];
+}
+
+struct finding *finding_new(enum finding_class class, enum severity severity, const char *title)
+{
+	struct finding *finding = g_new0(struct finding, 1);
+
+	finding->class = class;
+	finding->severity = severity;
+	finding->title = g_utf8_make_valid(title, -1);
+	finding->lines = g_ptr_array_new_with_free_func(g_free);
+	return finding;
+}
+
+void finding_free(struct finding *finding)
+{
+	if (!finding)
+		return;
+	g_ptr_array_unref(finding->lines);
+	g_free(finding->title);
+	g_free(finding);
+}
+
+void finding_add_line(struct finding *finding, const char *format, ...)
+{
+	g_autofree char *line = NULL;
+	va_list args;
+
+	if (finding->lines->len >= LINES_MAX)
+		return;
+	va_start(args, format);
+	line = g_strdup_vprintf(format, args);
+	va_end(args);
+	g_ptr_array_add(finding->lines, g_utf8_make_valid(line, -1));
+}
+
+json_t *finding_json(const struct finding *finding)
+{
+	json_t *lines = json_array();
+	guint i;
+
+	for (i = 0; i < finding->lines->len; i++)
+		json_array_append_new(lines, json_string(g_ptr_array_index(finding->lines, i)));
+	return json_pack("{s:{s:I, s:I}, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:b, s:b}",
+			 "timestamp",
+			 "secs_since_epoch", (json_int_t)(finding->realtime_ns / 1000000000),
+			 "nanos_since_epoch", (json_int_t)(finding->realtime_ns % 1000000000),
+			 "event_type", finding_class_name(finding->class),
+			 "severity", severity_name(finding->severity),
+			 "description", finding->title,
+			 "blame", blame_name(finding->blame),
+			 "step", (json_int_t)finding->step,
+			 "cycle", (json_int_t)finding->cycle,
+			 "kernel_messages", lines,
+			 "recovery_attempted", 0, "recovery_successful", 0);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A finding: what a detector concludes from events. Owned by whoever holds it;
+ * all strings are valid UTF-8 (console bytes are made so on the way in).
+ */
+#ifndef VEXLAB_FINDING_H
+#define VEXLAB_FINDING_H
+
+#include <glib.h>
+#include "guard.h"
+#include <jansson.h>
+
+enum severity { SEV_LOW, SEV_MEDIUM, SEV_HIGH, SEV_CRITICAL };
+
+enum finding_class {
+	FINDING_PANIC,			/* KernelPanic */
+	FINDING_OOPS,			/* Oops */
+	FINDING_BUG,			/* BUG */
+	FINDING_WARNING,		/* Warning */
+	FINDING_HANG,			/* Hang */
+	FINDING_GUEST_LOST,		/* GuestLost: QEMU or the agent is gone, no panic was seen */
+	FINDING_LOAD_FAILED,		/* ModuleLoadFailure */
+	FINDING_UNLOAD_FAILED,		/* ModuleUnloadFailure */
+	FINDING_STEP_FAILED,		/* StepFailure: mkfs, mount, file work, unmount */
+	FINDING_SLOW_OPERATION,		/* SlowOperation: above its threshold */
+	FINDING_CLASSES,
+};
+
+enum blame { BLAME_MODULE, BLAME_KERNEL, BLAME_ENVIRONMENT };
+
+/* What a class means for the verdict. */
+enum concern { CONCERN_TEST, CONCERN_STABILITY, CONCERN_PERFORMANCE, CONCERN_CRITICAL };
+
+struct finding {
+	enum finding_class class;
+	enum severity severity;
+	enum blame blame;
+	char *title;			/* one line, stable across builds */
+	GPtrArray *lines;		/* char *: evidence, console lines or words */
+	guint64 step;			/* id of the step during which it happened, 0: none */
+	guint64 cycle;
+	guint64 realtime_ns;		/* host's clock */
+};
+
+struct finding *finding_new(enum finding_class class, enum severity severity, const char *title);
+void finding_free(struct finding *finding);
+VX_DEFINE_GUARD(struct finding, finding_free);
+
+void finding_add_line(struct finding *finding, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* "KernelPanic", "Critical", "module": the words of the JSON files. */
+const char *finding_class_name(enum finding_class class);
+const char *severity_name(enum severity severity);
+const char *blame_name(enum blame blame);
+enum concern finding_concern(enum finding_class class);
+
+/* New reference. The record and the reports carry findings in this form. */
+json_t *finding_json(const struct finding *finding);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Reports: pure functions of a run's analysis. What comes from the guest is
+ * escaped here, at the edge: JSON by jansson, terminals by report_printable.
+ */
+#ifndef VEXLAB_REPORT_H
+#define VEXLAB_REPORT_H
+
+#include <jansson.h>
+#include "analysis.h"
+#include "score.h"
+
+/* comprehensive_report.json, as DESIGN names its fields, and more. New reference. */
+json_t *report_comprehensive(const struct analysis *an, const struct verdict *verdict);
+/* performance_metrics_TIMESTAMP.json: distributions by operation and phase. New reference. */
+json_t *report_metrics(const struct analysis *an);
+/* One line of performance_events.jsonl. New reference. */
+json_t *report_performance_event(const struct vx_event_fsop *event, guint64 realtime_ns,
+				 double threshold_ms, guint64 memory_kb);
+/* crash_detection_TIMESTAMP.log. Caller frees. */
+char *report_crash_log(const struct analysis *an);
+/* What a terminal shows at the end; `colour` for a terminal that wants it. Caller frees. */
+char *report_summary(const struct analysis *an, const struct verdict *verdict, gboolean colour);
+
+/*
+ * Writes comprehensive_report.json, performance_metrics_*.json, crash_detection_*.log and
+ * crash_events.jsonl, performance_events.jsonl into `dir`, each whole or not at all.
+ */
+gboolean report_write_files(const char *dir, const struct analysis *an,
+			    const struct verdict *verdict, GError **error);
+
+/* Control bytes made visible, invalid UTF-8 replaced: safe for a terminal. Caller frees. */
+char *report_printable(const char *text);
+
+/* "1.23 ms": three significant digits, unit that fits. `buf` of at least 16 bytes is returned. */
+const char *report_ns(char *buf, gsize size, double ns);
+
+#endif

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a person sees at the end of a run, and the crash log. */
+#include <string.h>
+
+#include "event.h"
+#include "report.h"
+
+char *report_printable(const char *text)
+{
+	g_autofree char *valid = g_utf8_make_valid(text, -1);
+	GString *out = g_string_new(NULL);
+	const char *p;
+
+	for (p = valid; *p; p = g_utf8_next_char(p)) {
+		gunichar c = g_utf8_get_char(p);
+
+		if (c == '\t' || !g_unichar_iscntrl(c))
+			g_string_append_unichar(out, c);
+		else
+			g_string_append_printf(out, "\\x%02x", c);
+	}
+	return g_string_free(out, FALSE);
+}
+
+const char *report_ns(char *buf, gsize size, double ns)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	guint u = 0;
+
+	while (u < 3 && ns >= 999.5) {
+		ns /= 1000;
+		u++;
+	}
+	g_snprintf(buf, size, u && ns < 99.95 ? (ns < 9.995 ? "%.2f %s" : "%.1f %s") : "%.0f %s",
+		   ns, units[u]);
+	return buf;
+}
+
+static void row(GString *out, const char *name, const struct dist *d, const struct dist *total)
+{
+	const guint64 values[] = { d->p50, d->p90, d->p99, d->max };
+	char buf[32];
+	guint i;
+
+	g_string_append_printf(out, "    %-14s", name);
+	for (i = 0; i < G_N_ELEMENTS(values); i++)
+		g_string_append_printf(out, " %10s",
+				       report_ns(buf, sizeof(buf), (double)values[i]));
+	if (total && total->mean)
+		g_string_append_printf(out, "  %5.1f %%",
+				       100.0 * (double)d->mean / (double)total->mean);
+	g_string_append_c(out, '\n');
+}
+
+static void op_table(GString *out, const struct analysis *an, enum vx_op op)
+{
+	const struct op_stats *st = &an->op[op];
+	char buf[32];
+	guint i;
+
+	if (!st->count)
+		return;
+	g_string_append_printf(out, "\n  %-8s %6" G_GUINT64_FORMAT " recorded, %" G_GUINT64_FORMAT
+			       " failed, %.1f a second\n", vx_op_name(op), st->count, st->errors,
+			       an->measured_s > 0 ? (double)st->count / an->measured_s : 0.0);
+	g_string_append_printf(out, "    %-14s %10s %10s %10s %10s  %7s\n", "", "p50", "p90", "p99",
+			       "max", "share");
+	row(out, "total", &st->total, NULL);
+	for (i = 0; i < VX_PHASE_TYPES; i++)
+		if (st->phase[i].max)
+			row(out, vx_phase_name(i), &st->phase[i], &st->total);
+	if (st->offcpu.count)
+		row(out, "off CPU", &st->offcpu, &st->total);
+	if (st->blkio_wait.count)
+		row(out, "block I/O wait", &st->blkio_wait, &st->total);
+	g_string_append_printf(out, "    I/O: %.1f reads (%.1f KiB), %.1f writes (%.1f KiB) each",
+			       st->io_reads, st->io_read_bytes / 1024, st->io_writes,
+			       st->io_write_bytes / 1024);
+	if (st->slab_count)
+		g_string_append_printf(out, "; slab gained: %.0f bytes (%.0f allocations)",
+				       st->slab_bytes, st->slab_allocs);
+	g_string_append_c(out, '\n');
+	if (st->clock_pairs)
+		g_string_append_printf(out, "    clocks: system call seen from user space takes "
+				       "%s more (median of %" G_GUINT64_FORMAT ")\n",
+				       report_ns(buf, sizeof(buf), (double)st->clock_gap_p50),
+				       st->clock_pairs);
+}
+
+static void losses(GString *out, const struct analysis *an)
+{
+	guint64 emitted = 0;
+	guint i;
+
+	for (i = 0; i < an->cpus->len; i++)
+		emitted += g_array_index(an->cpus, struct cpu_loss, i).emitted;
+	if (!an->cpus->len) {
+		g_string_append(out, "  records  how many were lost is not known: "
+				"the guest did not say before it went\n");
+		return;
+	}
+	g_string_append_printf(out, "  records  %" G_GUINT64_FORMAT " emitted, %" G_GUINT64_FORMAT
+			       " lost, %" G_GUINT64_FORMAT " frames lost", emitted, an->lost,
+			       an->frames_lost);
+	for (i = 0; an->lost && i < an->cpus->len; i++) {
+		const struct cpu_loss *cpu = &g_array_index(an->cpus, struct cpu_loss, i);
+
+		g_string_append_printf(out, "%s CPU %u: %" G_GUINT64_FORMAT, i ? "," : " (", i,
+				       cpu->lost + cpu->lost_state);
+	}
+	g_string_append(out, an->lost ? ")\n" : "\n");
+}
+
+static void probe_notes(GString *out, const struct analysis *an)
+{
+	guint i;
+
+	for (i = 0; i < an->probes->len; i++) {
+		const struct vx_probe_status *st =
+			&g_array_index(an->probes, struct vx_probe_status, i);
+		g_autofree char *name = report_printable(st->name);
+		g_autofree char *why = report_printable(st->why);
+
+		if (st->kind == VX_ATTACH_NOT && st->err)
+			g_string_append_printf(out, "  probe    %s is not attached: %s\n", name, why);
+	}
+}
+
+static void finding_lines(GString *out, const struct finding *finding, guint most)
+{
+	g_autofree char *title = report_printable(finding->title);
+	guint i;
+
+	g_string_append_printf(out, "  %-8s %s (%s, blamed on the %s", severity_name(finding->severity),
+			       title, finding_class_name(finding->class),
+			       blame_name(finding->blame));
+	if (finding->cycle)
+		g_string_append_printf(out, ", cycle %" G_GUINT64_FORMAT, finding->cycle);
+	g_string_append(out, ")\n");
+	for (i = 0; i < finding->lines->len && i < most; i++) {
+		g_autofree char *line = report_printable(g_ptr_array_index(finding->lines, i));
+
+		g_string_append_printf(out, "             %s\n", line);
+	}
+	if (i < finding->lines->len)
+		g_string_append_printf(out, "             ... %u lines more in the crash log\n",
+				       finding->lines->len - i);
+}
+
+static void verdict_line(GString *out, const struct verdict *v, gboolean colour)
+{
+	const char *on = !colour ? "" : v->judged && v->code == VERDICT_PASSED ? "\033[32m" :
+		"\033[31m";
+
+	g_string_append_printf(out, "\n  verdict  %s%s%s", on, verdict_result(v),
+			       colour ? "\033[0m" : "");
+	if (v->judged)
+		g_string_append_printf(out, ": %s, score %.0f (stability %.0f, tests %.0f, "
+				       "performance %.0f), exit %d", verdict_readiness(v), v->overall,
+				       v->stability, v->tests, v->performance, v->code);
+	g_string_append_c(out, '\n');
+}
+
+char *report_summary(const struct analysis *an, const struct verdict *v, gboolean colour)
+{
+	g_autofree char *advice = verdict_recommendation(v, an);
+	g_autofree char *safe = report_printable(advice);
+	GString *out = g_string_new(NULL);
+	guint op, i;
+
+	g_string_append_printf(out, "\n%s on %s: %" G_GUINT64_FORMAT " cycles in %.2f s\n",
+			       analysis_run_word(an, "scenario", "?"),
+			       analysis_run_word(an, "target", "?"), an->cycles, an->measured_s);
+	for (op = VX_OP_MOUNT; op < VX_OP_TYPES; op++)
+		op_table(out, an, op);
+	g_string_append_c(out, '\n');
+	losses(out, an);
+	probe_notes(out, an);
+	if (an->torn)
+		g_string_append_printf(out, "  record   ends in a torn entry of %zu bytes, left out\n",
+				       an->torn);
+	if (!an->end)
+		g_string_append(out, "  record   has no end: the run was interrupted\n");
+	for (i = 0; i < an->findings->len && i < 10; i++)
+		finding_lines(out, g_ptr_array_index(an->findings, i), 6);
+	if (i < an->findings->len)
+		g_string_append_printf(out, "  ... %u findings more\n", an->findings->len - i);
+	verdict_line(out, v, colour);
+	g_string_append_printf(out, "  next     %s\n", safe);
+	return g_string_free(out, FALSE);
+}
+
+char *report_crash_log(const struct analysis *an)
+{
+	GString *out = g_string_new(NULL);
+	guint n = 0, i;
+
+	for (i = 0; i < an->findings->len; i++) {
+		const struct finding *finding = g_ptr_array_index(an->findings, i);
+
+		if (finding->class == FINDING_SLOW_OPERATION)
+			continue;
+		finding_lines(out, finding, G_MAXUINT);
+		n++;
+	}
+	if (!n)
+		g_string_append(out, "No crash, hang or failed step was seen.\n");
+	return g_string_free(out, FALSE);
+}

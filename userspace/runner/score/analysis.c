@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis.h"
+#include "detect.h"
+#include "event.h"
+#include "histogram.h"
+
+struct step_info {
+	char phase[16];			/* of the scenario: "measure", "slab", ... */
+	char kind[16];
+	gboolean target;
+	guint64 bpf_ns;			/* what BPF said of it so far */
+	enum vx_op op;
+};
+
+/* Values gathered while reading; turned into distributions at the end. */
+struct op_values {
+	GArray *total, *offcpu, *blkio, *agent, *gaps;
+	GArray *phase[VX_PHASE_TYPES], *phase_offcpu[VX_PHASE_TYPES];
+	double io[4], slab_bytes, slab_allocs;
+	struct vx_histogram hist;
+};
+
+struct reading {
+	struct analysis *an;
+	GHashTable *steps;		/* id -> struct step_info */
+	struct op_values op[VX_OP_TYPES];
+	guint64 current;		/* id of the step that runs */
+	guint64 first_measure_ns, last_measure_ns;
+	guint32 epoch;
+	guint64 next_seq;
+	gboolean in_sequence;
+};
+
+static int by_value(gconstpointer a, gconstpointer b)
+{
+	guint64 x = *(const guint64 *)a, y = *(const guint64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int by_signed(gconstpointer a, gconstpointer b)
+{
+	gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static guint64 nearest_rank(const GArray *sorted, double q)
+{
+	guint rank = (guint)(q * sorted->len);
+
+	if (rank < q * sorted->len)
+		rank++;
+	return g_array_index(sorted, guint64, CLAMP(rank, 1, sorted->len) - 1);
+}
+
+void dist_from(GArray *values, struct dist *ret)
+{
+	long double sum = 0;
+	guint i;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!values->len)
+		return;
+	g_array_sort(values, by_value);
+	for (i = 0; i < values->len; i++)
+		sum += g_array_index(values, guint64, i);
+	ret->count = values->len;
+	ret->min = g_array_index(values, guint64, 0);
+	ret->p50 = nearest_rank(values, .50);
+	ret->p90 = nearest_rank(values, .90);
+	ret->p99 = nearest_rank(values, .99);
+	ret->max = g_array_index(values, guint64, values->len - 1);
+	ret->mean = (guint64)(sum / values->len);
+}
+
+static void values_init(struct op_values *values)
+{
+	GArray **plain[] = { &values->total, &values->offcpu, &values->blkio, &values->agent,
+			     &values->gaps };
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(plain); i++)
+		*plain[i] = g_array_new(FALSE, FALSE, sizeof(guint64));
+	for (i = 0; i < VX_PHASE_TYPES; i++) {
+		values->phase[i] = g_array_new(FALSE, FALSE, sizeof(guint64));
+		values->phase_offcpu[i] = g_array_new(FALSE, FALSE, sizeof(guint64));
+	}
+	vx_histogram_init(&values->hist);
+}
+
+static void values_deinit(struct op_values *values)
+{
+	GArray *plain[] = { values->total, values->offcpu, values->blkio, values->agent,
+			    values->gaps };
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(plain); i++)
+		g_array_unref(plain[i]);
+	for (i = 0; i < VX_PHASE_TYPES; i++) {
+		g_array_unref(values->phase[i]);
+		g_array_unref(values->phase_offcpu[i]);
+	}
+}
+
+static const struct step_info *step_of(struct reading *rd, guint64 id)
+{
+	return g_hash_table_lookup(rd->steps, &id);
+}
+
+static void note_fsop(struct reading *rd, const struct vx_event_fsop *ev)
+{
+	struct op_stats *stats = &rd->an->op[ev->op];
+	struct op_values *values = &rd->op[ev->op];
+	struct step_info *step = g_hash_table_lookup(rd->steps, &ev->head.step);
+	guint i;
+
+	if (!step)
+		return;
+	rd->an->measurements++;
+	if (!strcmp(step->phase, "slab") && (ev->flags & VX_FSOP_SLAB_VALID) && !ev->err) {
+		stats->slab_count++;
+		values->slab_bytes += (double)ev->slab_bytes;
+		values->slab_allocs += ev->slab_allocs;
+	}
+	if (strcmp(step->phase, "measure"))
+		return;
+	stats->count++;
+	if (ev->err) {
+		stats->errors++;
+		return;
+	}
+	step->bpf_ns += ev->total_ns;
+	step->op = ev->op;
+	g_array_append_val(values->total, ev->total_ns);
+	for (i = 0; i < VX_PHASE_TYPES; i++) {
+		g_array_append_val(values->phase[i], ev->phase_ns[i]);
+		g_array_append_val(values->phase_offcpu[i], ev->phase_offcpu_ns[i]);
+	}
+	if (ev->flags & VX_FSOP_OFFCPU_VALID)
+		g_array_append_val(values->offcpu, ev->offcpu_ns);
+	if (ev->flags & VX_FSOP_IOWAIT_VALID)
+		g_array_append_val(values->blkio, ev->blkio_wait_ns);
+	values->io[0] += ev->io_reads;
+	values->io[1] += ev->io_writes;
+	values->io[2] += (double)ev->io_read_bytes;
+	values->io[3] += (double)ev->io_write_bytes;
+}
+
+static void note_events(struct reading *rd, const struct rec_entry *entry)
+{
+	struct vx_event_iter iter;
+	const struct vx_event *event;
+
+	vx_event_iter_init(&iter, entry->payload, entry->frame.length);
+	while ((event = vx_event_iter_next(&iter)))
+		if (event->type == VX_EVENT_FSOP)
+			note_fsop(rd, (const struct vx_event_fsop *)event);
+}
+
+static void note_step_begin(struct reading *rd, const struct rec_entry *entry)
+{
+	json_t *json = rec_entry_json(entry);
+	struct step_info *step = g_new0(struct step_info, 1);
+	guint64 *id = g_new(guint64, 1);
+	const char *phase = json_string_value(json_object_get(json, "phase"));
+	const char *kind = json_string_value(json_object_get(json, "kind"));
+
+	*id = (guint64)json_integer_value(json_object_get(json, "id"));
+	g_strlcpy(step->phase, phase ? phase : "", sizeof(step->phase));
+	g_strlcpy(step->kind, kind ? kind : "", sizeof(step->kind));
+	step->target = json_is_true(json_object_get(json, "target"));
+	g_hash_table_insert(rd->steps, id, step);
+	rd->current = *id;
+	if (!strcmp(step->phase, "measure") && !rd->first_measure_ns)
+		rd->first_measure_ns = entry->stamp.monotonic_ns;
+	json_decref(json);
+}
+
+/* The BPF record of a step may come just before or after the step's answer: pair them at the end. */
+static void note_step_end(struct reading *rd, const struct rec_entry *entry)
+{
+	const struct step_info *step;
+	struct vx_msg_step msg;
+	gboolean failed;
+
+	if (entry->frame.length < sizeof(msg))
+		return;
+	memcpy(&msg, entry->payload, sizeof(msg));
+	step = step_of(rd, msg.id);
+	if (!step || msg.id != rd->current)
+		return;
+	failed = msg.err || (!strcmp(step->kind, "exec") && msg.value);
+	if (step->target) {
+		rd->an->steps++;
+		rd->an->steps_failed += failed;
+	} else {
+		rd->an->env_steps_failed += failed;
+	}
+	if (strcmp(step->phase, "measure"))
+		return;
+	rd->last_measure_ns = entry->stamp.monotonic_ns;
+	if (!strcmp(step->kind, "umount") && !failed)
+		rd->an->cycles++;
+}
+
+static void note_stats(struct reading *rd, const struct rec_entry *entry)
+{
+	struct analysis *an = rd->an;
+	struct vx_msg_stats head;
+	struct vx_cpu_stats cpu;
+	guint32 i;
+
+	if (entry->frame.length < sizeof(head))
+		return;
+	memcpy(&head, entry->payload, sizeof(head));
+	if (head.cpus > (entry->frame.length - sizeof(head)) / sizeof(cpu))
+		return;
+	g_array_set_size(an->cpus, 0);
+	an->lost = 0;
+	for (i = 0; i < head.cpus; i++) {
+		struct cpu_loss loss;
+
+		memcpy(&cpu, (const char *)entry->payload + sizeof(head) + i * sizeof(cpu),
+		       sizeof(cpu));
+		loss = (struct cpu_loss){ cpu.emitted, cpu.lost, cpu.lost_state };
+		g_array_append_val(an->cpus, loss);
+		an->lost += cpu.lost + cpu.lost_state;
+	}
+}
+
+static void note_hist(struct reading *rd, const struct rec_entry *entry)
+{
+	struct vx_msg_hist head;
+	struct vx_hist_slot slot;
+	struct op_stats *stats;
+	guint i;
+
+	if (entry->frame.length < sizeof(head))
+		return;
+	memcpy(&head, entry->payload, sizeof(head));
+	if (head.op >= VX_OP_TYPES || head.phase != VX_PHASE_TYPES ||
+	    head.nslots > (entry->frame.length - sizeof(head)) / sizeof(slot))
+		return;
+	stats = &rd->an->op[head.op];
+	vx_histogram_init(&rd->op[head.op].hist);
+	for (i = 0; i < head.nslots; i++) {
+		memcpy(&slot, (const char *)entry->payload + sizeof(head) + i * sizeof(slot),
+		       sizeof(slot));
+		vx_histogram_add_slot(&rd->op[head.op].hist, slot.index, slot.count);
+	}
+	stats->hist_count = vx_histogram_count(&rd->op[head.op].hist);
+	stats->hist_p50 = vx_histogram_percentile(&rd->op[head.op].hist, 50);
+	stats->hist_p99 = vx_histogram_percentile(&rd->op[head.op].hist, 99);
+}
+
+static void note_probes(struct reading *rd, const struct rec_entry *entry)
+{
+	struct vx_probe_status status;
+	struct vx_msg_trace head;
+	guint32 i;
+
+	if (entry->frame.length < sizeof(head))
+		return;
+	memcpy(&head, entry->payload, sizeof(head));
+	if (!head.nprobes ||
+	    head.nprobes > (entry->frame.length - sizeof(head)) / sizeof(status))
+		return;
+	g_array_set_size(rd->an->probes, 0);
+	for (i = 0; i < head.nprobes; i++) {
+		memcpy(&status, (const char *)entry->payload + sizeof(head) + i * sizeof(status),
+		       sizeof(status));
+		status.name[sizeof(status.name) - 1] = '\0';
+		status.target[sizeof(status.target) - 1] = '\0';
+		status.why[sizeof(status.why) - 1] = '\0';
+		g_array_append_val(rd->an->probes, status);
+	}
+}
+
+static void note_sequence(struct reading *rd, const struct vx_frame *frame)
+{
+	if (frame->type < VX_MSG_HELLO || frame->type > VX_MSG_LOG)
+		return;
+	if (rd->in_sequence && frame->epoch == rd->epoch && frame->seq > rd->next_seq)
+		rd->an->frames_lost += frame->seq - rd->next_seq;
+	rd->in_sequence = TRUE;
+	rd->epoch = frame->epoch;
+	rd->next_seq = frame->seq + 1;
+}
+
+static void add_findings(struct analysis *an, GPtrArray *findings)
+{
+	guint i;
+
+	if (!findings)
+		return;
+	for (i = 0; i < findings->len; i++) {
+		struct finding *finding = g_ptr_array_index(findings, i);
+
+		an->violations += finding->class == FINDING_SLOW_OPERATION;
+		g_ptr_array_add(an->findings, finding);
+	}
+	g_ptr_array_set_free_func(findings, NULL);
+	g_ptr_array_unref(findings);
+}
+
+static void note_entry(struct reading *rd, const struct rec_entry *entry)
+{
+	struct analysis *an = rd->an;
+
+	if (!an->begin_realtime_ns)
+		an->begin_realtime_ns = entry->stamp.realtime_ns;
+	an->end_realtime_ns = entry->stamp.realtime_ns;
+	note_sequence(rd, &entry->frame);
+	switch (entry->frame.type) {
+	case VX_REC_RUN:
+		json_decref(an->run);
+		an->run = rec_entry_json(entry);
+		break;
+	case VX_REC_END:
+		json_decref(an->end);
+		an->end = rec_entry_json(entry);
+		break;
+	case VX_REC_VM:
+		json_array_append_new(an->vm, rec_entry_json(entry));
+		break;
+	case VX_REC_STEP_BEGIN:
+		note_step_begin(rd, entry);
+		break;
+	case VX_MSG_STEP:
+		note_step_end(rd, entry);
+		break;
+	case VX_MSG_EVENTS:
+		note_events(rd, entry);
+		break;
+	case VX_MSG_STATS:
+		note_stats(rd, entry);
+		break;
+	case VX_MSG_HIST:
+		note_hist(rd, entry);
+		break;
+	case VX_MSG_TRACE:
+		note_probes(rd, entry);
+		break;
+	}
+}
+
+/* Second pass over the answers: the agent's clock beside what BPF said of the same step. */
+static void pair_clocks(struct reading *rd, const struct rec_entry *entry)
+{
+	struct step_info *step;
+	struct vx_msg_step msg;
+	guint64 agent;
+	gint64 gap;
+
+	if (entry->frame.type != VX_MSG_STEP || entry->frame.length < sizeof(msg))
+		return;
+	memcpy(&msg, entry->payload, sizeof(msg));
+	step = g_hash_table_lookup(rd->steps, &msg.id);
+	if (!step || !step->op || msg.err || msg.end_ns < msg.start_ns)
+		return;
+	agent = msg.end_ns - msg.start_ns;
+	gap = (gint64)agent - (gint64)step->bpf_ns;
+	g_array_append_val(rd->op[step->op].agent, agent);
+	g_array_append_val(rd->op[step->op].gaps, gap);
+}
+
+static void finish_op(struct op_stats *stats, struct op_values *values)
+{
+	double n = MAX(values->total->len, 1);
+	guint i;
+
+	dist_from(values->total, &stats->total);
+	dist_from(values->offcpu, &stats->offcpu);
+	dist_from(values->blkio, &stats->blkio_wait);
+	dist_from(values->agent, &stats->agent);
+	for (i = 0; i < VX_PHASE_TYPES; i++) {
+		dist_from(values->phase[i], &stats->phase[i]);
+		dist_from(values->phase_offcpu[i], &stats->phase_offcpu[i]);
+	}
+	g_array_sort(values->gaps, by_signed);
+	stats->clock_pairs = values->gaps->len;
+	if (values->gaps->len)
+		stats->clock_gap_p50 = g_array_index(values->gaps, gint64, values->gaps->len / 2);
+	stats->io_reads = values->io[0] / n;
+	stats->io_writes = values->io[1] / n;
+	stats->io_read_bytes = values->io[2] / n;
+	stats->io_write_bytes = values->io[3] / n;
+	if (stats->slab_count) {
+		stats->slab_bytes = values->slab_bytes / (double)stats->slab_count;
+		stats->slab_allocs = values->slab_allocs / (double)stats->slab_count;
+	}
+}
+
+static struct analysis *analysis_new(void)
+{
+	struct analysis *an = g_new0(struct analysis, 1);
+
+	an->vm = json_array();
+	an->cpus = g_array_new(FALSE, TRUE, sizeof(struct cpu_loss));
+	an->probes = g_array_new(FALSE, TRUE, sizeof(struct vx_probe_status));
+	an->findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
+	return an;
+}
+
+void analysis_free(struct analysis *an)
+{
+	if (!an)
+		return;
+	json_decref(an->run);
+	json_decref(an->end);
+	json_decref(an->vm);
+	g_array_unref(an->cpus);
+	g_array_unref(an->probes);
+	g_ptr_array_unref(an->findings);
+	g_free(an);
+}
+
+static void second_pass(struct reading *rd, const char *dir)
+{
+	VX_GUARD(rec_reader_close) struct rec_reader *again = rec_reader_open(dir, NULL);
+	struct rec_entry entry;
+
+	while (again && rec_reader_next(again, &entry))
+		pair_clocks(rd, &entry);
+}
+
+struct analysis *analysis_read(const char *dir, GError **error)
+{
+	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(dir, error);
+	VX_GUARD(detect_free) struct detect *detect = NULL;
+	struct reading rd = { 0 };
+	struct rec_entry entry;
+	guint i;
+
+	if (!reader)
+		return NULL;
+	detect = detect_new();
+	rd.an = analysis_new();
+	rd.steps = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+	for (i = 0; i < VX_OP_TYPES; i++)
+		values_init(&rd.op[i]);
+	while (rec_reader_next(reader, &entry)) {
+		note_entry(&rd, &entry);
+		add_findings(rd.an, detect_feed(detect, &entry));
+	}
+	add_findings(rd.an, detect_finish(detect));
+	rd.an->torn = rec_reader_torn(reader);
+	second_pass(&rd, dir);
+	if (rd.last_measure_ns > rd.first_measure_ns)
+		rd.an->measured_s = (double)(rd.last_measure_ns - rd.first_measure_ns) / 1e9;
+	for (i = 0; i < VX_OP_TYPES; i++) {
+		finish_op(&rd.an->op[i], &rd.op[i]);
+		values_deinit(&rd.op[i]);
+	}
+	g_hash_table_unref(rd.steps);
+	return rd.an;
+}
+
+const char *analysis_run_word(const struct analysis *an, const char *key, const char *fallback)
+{
+	const char *word = json_string_value(json_object_get(an->run, key));
+
+	return word ? word : fallback;
+}
