@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The configuration of a run: defaults, then a YAML file (--config), then
+ * `--set key=value`, each checked against one table of ranges.
+ */
+#ifndef VEXLAB_CONFIG_H
+#define VEXLAB_CONFIG_H
+
+#include <glib.h>
+
+/* All fields have a value; the table in config.c has defaults and ranges. */
+struct config {
+	/* vm.* */
+	unsigned int memory_mib;
+	unsigned int vcpus;
+	gboolean acceleration;		/* use KVM where it works */
+	/* watch.* */
+	unsigned int watchdog_s;	/* silence of the guest after which it is given up */
+	unsigned int heartbeat_s;
+	unsigned int performance_interval_ms;
+	unsigned int monitor_interval_ms;
+	unsigned int step_deadline_ms;
+	unsigned int build_deadline_s;	/* for building the module under test */
+	/* recovery.* */
+	gboolean auto_recovery;
+	unsigned int recovery_attempts;
+	/* record.* */
+	unsigned int events_kept;	/* in the reports; the record keeps all */
+	/* thresholds.* */
+	unsigned int operation_ms;
+	unsigned int memory_kb;
+	unsigned int cpu_percent;
+	unsigned int io_per_second;
+	/* scenario.* */
+	unsigned int cycles;
+	unsigned int warmup;
+};
+
+void config_init(struct config *config);
+
+/* On failure `config` is as it was. VX_ERROR_CONFIG with file, line and allowed range; _UNAVAILABLE when the file cannot be read. */
+gboolean config_load(struct config *config, const char *path, GError **error);
+
+/* One "key=value" of the command line, as "vm.memory_mib=2048"; `key` alone without its group serves where it is unique.
+ * VX_ERROR_USAGE. */
+gboolean config_set(struct config *config, const char *assignment, GError **error);
+
+/* What the machine can give; 0: unknown, no limit. */
+struct config_machine {
+	unsigned int cpus;
+	unsigned int memory_mib;	/* available, not total */
+};
+void config_machine_probe(struct config_machine *ret);
+
+/* Reduces vcpus and memory to what the machine has. NULL when nothing was reduced, else one line that says so. Caller frees. */
+char *config_clamp_to_machine(struct config *config, const struct config_machine *machine);
+
+/* Every key with its value, what it allows and what it is, one a line, for `--help` and the like. Caller frees. */
+char *config_describe(const struct config *config);
+
+#endif

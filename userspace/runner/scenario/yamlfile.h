@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * YAML that users write, straight into checked structs. One table of fields
+ * says what a file may hold; the same table serves `--set key=value`. Every
+ * complaint names file, line and field, and what would be right:
+ *
+ *	targets/foo.yaml:7: mkfs.device_mib: 99999999 is out of range 1..1048576 MiB
+ *	targets/foo.yaml:9: unknown key "fs_type" (did you mean "fstype"?)
+ *
+ * Errors are VX_ERROR_CONFIG, but for a file that cannot be read.
+ */
+#ifndef VEXLAB_YAMLFILE_H
+#define VEXLAB_YAMLFILE_H
+
+#include <glib.h>
+#include <stddef.h>
+
+#include "guard.h"
+
+enum yaml_kind {
+	YAML_UINT,	/* unsigned int: decimal, min..max */
+	YAML_BOOL,	/* gboolean: true, false, yes, no, on, off */
+	YAML_STRING,	/* char *: min..max bytes (max 0: 4096), `pattern` */
+	YAML_STRINGS,	/* char **, NULL-terminated: a list, or one string; each as YAML_STRING */
+	YAML_ENUM,	/* int (C enum): index of the word in `choices` */
+	YAML_MAPPING,	/* further fields of the same struct, one level deeper */
+};
+
+struct yaml_field {
+	const char *key;		/* NULL ends a table */
+	enum yaml_kind kind;
+	gsize offset;			/* into the caller's struct, for nested fields too */
+	guint64 min, max;
+	const char *unit;		/* "MiB": only for words */
+	const char *pattern;		/* regular expression for the whole string, or NULL */
+	const char *pattern_said;	/* what it asks for, in words */
+	const char *const *choices;	/* NULL-terminated */
+	const struct yaml_field *fields;
+	gboolean required;
+	const char *help;		/* what it is, for listings */
+};
+
+struct yamlfile;
+
+/* Reads and parses (at most 1 MiB, one document, a mapping at its top). */
+struct yamlfile *yamlfile_open(const char *path, GError **error);
+/* The same from memory; `name` stands for the file in messages. */
+struct yamlfile *yamlfile_parse(const char *name, const char *text, gsize len, GError **error);
+/* NULL-safe. */
+void yamlfile_close(struct yamlfile *yf);
+VX_DEFINE_GUARD(struct yamlfile, yamlfile_close);
+
+/*
+ * Fills `object` with what the file says; fields that it leaves out keep their
+ * values. Strings in `object` are its own (a replaced one is freed). On
+ * failure it may be filled in part: yaml_clear() it all the same.
+ */
+gboolean yamlfile_read(const struct yamlfile *yf, const struct yaml_field *fields, void *object,
+		       GError **error);
+
+/* Line of a key such as "mkfs.argv", 1 when the file has none. */
+unsigned int yamlfile_line(const struct yamlfile *yf, const char *key);
+/* Sets "FILE:LINE: KEY: <format...>", for what only the caller can check. Returns FALSE. */
+gboolean yamlfile_fail(const struct yamlfile *yf, const char *key, GError **error,
+		       const char *format, ...) G_GNUC_PRINTF(4, 5);
+
+/*
+ * Sets one field by its dotted key from a word of the command line; a
+ * YAML_STRINGS is replaced by that one string. `where` ("--set") goes first in
+ * messages. Errors are VX_ERROR_USAGE.
+ */
+gboolean yaml_set(const struct yaml_field *fields, void *object, const char *where,
+		  const char *key, const char *value, GError **error);
+
+/* Frees every string the table knows and sets it to NULL. */
+void yaml_clear(const struct yaml_field *fields, void *object);
+
+/* "1..64 MiB", "one of none, modprobe, source", ...: what a field takes. Caller frees. */
+char *yaml_field_allowed(const struct yaml_field *field);
+
+/* The word of `words` (NULL-terminated) nearest to `word`, or NULL when none is near. */
+const char *yaml_nearest(const char *word, const char *const *words);
+
+#endif
