@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Reading events (<vexlab/event.h>) that came from a guest: checked once, here at the door. */
+#ifndef VEXLAB_COMMON_EVENT_H
+#define VEXLAB_COMMON_EVENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <vexlab/event.h>
+
+struct vx_event_iter {
+	const unsigned char *at, *end;
+	uint64_t bad;			/* events left out: sizes or types that are not ours */
+	/* The event handed out: a copy, so that it is aligned and the guest's strings end. */
+	union {
+		struct vx_event head;
+		struct vx_event_mark mark;
+		struct vx_event_fsop fsop;
+	} event;
+};
+
+void vx_event_iter_init(struct vx_event_iter *it, const void *payload, size_t len);
+/*
+ * The next event of a known type and the right size, valid until the next call;
+ * NULL at the end. `op` and `api` of an fsop are in range, strings are
+ * terminated. After a size that cannot be, the rest of the payload is dropped.
+ */
+const struct vx_event *vx_event_iter_next(struct vx_event_iter *it);
+
+/* "mount", "get_tree", "fsmount"; "?" out of range. */
+const char *vx_op_name(unsigned int op);
+const char *vx_phase_name(unsigned int phase);
+const char *vx_api_name(unsigned int api);
+
+#endif

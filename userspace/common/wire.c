@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire.h"
+
+int64_t vx_step_pack(const struct vx_req_step *req, const char *const *str, void **ret)
+{
+	struct vx_req_step head = *req;
+	size_t size = sizeof(head);
+	unsigned char *buf, *p;
+	uint32_t n;
+
+	for (n = 0; str && str[n]; n++)
+		size += strlen(str[n]) + 1;
+	if (n > VX_STEP_STRINGS_MAX || size > VX_FRAME_PAYLOAD_MAX)
+		return -E2BIG;
+	buf = malloc(size);
+	if (!buf)
+		return -ENOMEM;
+	head.nstrings = n;
+	memcpy(buf, &head, sizeof(head));
+	p = buf + sizeof(head);
+	for (n = 0; n < head.nstrings; n++)
+		p = memcpy(p, str[n], strlen(str[n]) + 1), p += strlen(str[n]) + 1;
+	*ret = buf;
+	return (int64_t)size;
+}
+
+int vx_step_unpack(const void *payload, size_t len, struct vx_step *ret)
+{
+	const char *p = payload, *end = p + len;
+	struct vx_step step;
+	uint32_t i;
+
+	memset(&step, 0, sizeof(step));
+	if (len < sizeof(step.req))
+		return -EINVAL;
+	memcpy(&step.req, p, sizeof(step.req));
+	if (!step.req.id || step.req.op >= VX_STEP_OPS || step.req.nstrings > VX_STEP_STRINGS_MAX)
+		return -EINVAL;
+	p += sizeof(step.req);
+	for (i = 0; i < step.req.nstrings; i++) {
+		const char *nul = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
+
+		if (!nul)
+			return -EINVAL;
+		step.str[i] = p;
+		p = nul + 1;
+	}
+	if (p != end)
+		return -EINVAL;
+	*ret = step;
+	return 0;
+}
+
+const char *vx_step_op_name(unsigned int op)
+{
+	static const char *const names[VX_STEP_OPS] = {
+		[VX_STEP_INSMOD] = "insmod", [VX_STEP_MODPROBE] = "modprobe",
+		[VX_STEP_RMMOD] = "rmmod", [VX_STEP_EXEC] = "exec", [VX_STEP_MOUNT] = "mount",
+		[VX_STEP_UMOUNT] = "umount", [VX_STEP_MKDIR] = "mkdir", [VX_STEP_SYNC] = "sync",
+		[VX_STEP_DROP_CACHES] = "drop_caches", [VX_STEP_READ] = "read",
+		[VX_STEP_FILES] = "files", [VX_STEP_SLEEP] = "sleep", [VX_STEP_NOP] = "nop",
+		[VX_STEP_STATFS] = "statfs",
+	};
+
+	return op < VX_STEP_OPS && names[op] ? names[op] : "?";
+}
