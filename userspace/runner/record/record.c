@@ -6,9 +6,9 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "error.h"
+#include "frame.h"
 #include "record.h"
 
 static const char rec_magic[8] = "VXRECORD";
@@ -37,18 +37,6 @@ static guint64 clock_ns(clockid_t id)
 
 	clock_gettime(id, &ts);
 	return (guint64)ts.tv_sec * 1000000000 + (guint64)ts.tv_nsec;
-}
-
-static guint32 frame_crc(const struct vx_frame *frame, const void *payload)
-{
-	struct vx_frame head = *frame;
-	uLong crc;
-
-	head.crc = 0;
-	crc = crc32(0, (const Bytef *)&head, sizeof(head));
-	if (frame->length)
-		crc = crc32(crc, payload, frame->length);
-	return (guint32)crc;
 }
 
 struct record *record_create(const char *dir, GError **error)
@@ -126,14 +114,9 @@ gboolean record_frame(struct record *rec, const struct vx_frame *frame, const vo
 gboolean record_bytes(struct record *rec, enum vx_frame_type type, const void *data, gsize len,
 		      struct rec_entry *ret, GError **error)
 {
-	struct vx_frame frame = {
-		.magic = VX_FRAME_MAGIC,
-		.length = (guint32)MIN(len, VX_FRAME_PAYLOAD_MAX),
-		.type = (guint16)type,
-		.seq = rec->seq++,
-	};
+	struct vx_frame frame;
 
-	frame.crc = frame_crc(&frame, data);
+	vx_frame_seal(&frame, type, 0, rec->seq++, data, (guint32)MIN(len, VX_FRAME_PAYLOAD_MAX));
 	return record_frame(rec, &frame, data, ret, error);
 }
 
@@ -201,7 +184,7 @@ gboolean rec_reader_next(struct rec_reader *reader, struct rec_entry *ret)
 		if (entry.frame.magic == VX_FRAME_MAGIC &&
 		    entry.frame.length <= VX_FRAME_PAYLOAD_MAX &&
 		    entry.frame.length + padding(entry.frame.length) <= left - head &&
-		    entry.frame.crc == frame_crc(&entry.frame, entry.payload)) {
+		    entry.frame.crc == vx_frame_crc(&entry.frame, entry.payload)) {
 			reader->at += head + entry.frame.length + padding(entry.frame.length);
 			*ret = entry;
 			return TRUE;

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "detect.h"
+#include "error.h"
+#include "event.h"
+#include "journal.h"
+#include "record.h"
+#include "report.h"
+
+struct journal {
+	char *dir;
+	struct record *record;
+	struct detect *detect;
+	GPtrArray *findings;
+	FILE *log, *console, *performance, *crashes;
+	gboolean console_midline;
+	double threshold_ms;
+	GError *error;
+};
+
+static FILE *open_log(const char *dir, const char *name, GError **error)
+{
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+	FILE *file = fopen(path, "wxe");
+
+	if (!file) {
+		g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot create %s: %s", path,
+			    g_strerror(errno));
+		return NULL;
+	}
+	/* A line is on disk when it is written: a run may be killed at any moment. */
+	setvbuf(file, NULL, _IOLBF, 0);
+	return file;
+}
+
+struct journal *journal_open(const char *dir, const char *stamp, double threshold_ms,
+			     GError **error)
+{
+	g_autofree char *log = g_strdup_printf("enhanced_vexfs_test_%s.log", stamp);
+	struct journal *jn = g_new0(struct journal, 1);
+
+	jn->dir = g_strdup(dir);
+	jn->threshold_ms = threshold_ms;
+	jn->detect = detect_new();
+	jn->findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
+	jn->record = record_create(dir, error);
+	if (!jn->record ||
+	    !(jn->log = open_log(dir, log, error)) ||
+	    !(jn->console = open_log(dir, "vm_console.log", error)) ||
+	    !(jn->performance = open_log(dir, "performance_events.jsonl", error)) ||
+	    !(jn->crashes = open_log(dir, "crash_events.jsonl", error))) {
+		journal_close(jn);
+		return NULL;
+	}
+	return jn;
+}
+
+void journal_close(struct journal *jn)
+{
+	FILE **files[] = { &jn->log, &jn->console, &jn->performance, &jn->crashes };
+	guint i;
+
+	if (!jn)
+		return;
+	for (i = 0; i < G_N_ELEMENTS(files); i++)
+		if (*files[i])
+			fclose(*files[i]);
+	record_close(jn->record);
+	detect_free(jn->detect);
+	g_ptr_array_unref(jn->findings);
+	g_clear_error(&jn->error);
+	g_free(jn->dir);
+	g_free(jn);
+}
+
+static void file_error(struct journal *jn, const char *what)
+{
+	if (!jn->error)
+		g_set_error(&jn->error, VX_ERROR, VX_ERROR_IO, "cannot write %s in %s: %s", what,
+			    jn->dir, g_strerror(errno));
+}
+
+/* Takes over `json`. */
+static void json_line(struct journal *jn, FILE *file, json_t *json, const char *name)
+{
+	g_autofree char *text = json_dumps(json, JSON_COMPACT);
+
+	json_decref(json);
+	if (text && fprintf(file, "%s\n", text) < 0)
+		file_error(jn, name);
+}
+
+static void stamp_text(char *buf, gsize size)
+{
+	gint64 now = g_get_real_time();
+	g_autoptr(GDateTime) t = g_date_time_new_from_unix_utc(now / G_USEC_PER_SEC);
+	g_autofree char *day = g_date_time_format(t, "%Y-%m-%dT%H:%M:%S");
+
+	g_snprintf(buf, size, "%s.%06dZ", day, (int)(now % G_USEC_PER_SEC));
+}
+
+void journal_log(struct journal *jn, const char *format, ...)
+{
+	g_autofree char *text = NULL, *safe = NULL;
+	char stamp[40];
+	va_list args;
+
+	va_start(args, format);
+	text = g_strdup_vprintf(format, args);
+	va_end(args);
+	safe = report_printable(text);
+	stamp_text(stamp, sizeof(stamp));
+	if (fprintf(jn->log, "%s %s\n", stamp, safe) < 0)
+		file_error(jn, "the event log");
+}
+
+static void keep_findings(struct journal *jn, GPtrArray *findings)
+{
+	guint i;
+
+	if (!findings)
+		return;
+	for (i = 0; i < findings->len; i++) {
+		struct finding *finding = g_ptr_array_index(findings, i);
+
+		journal_log(jn, "FINDING %s %s: %s", severity_name(finding->severity),
+			    finding_class_name(finding->class), finding->title);
+		if (finding->class != FINDING_SLOW_OPERATION)
+			json_line(jn, jn->crashes, finding_json(finding), "crash_events.jsonl");
+		journal_json(jn, VX_REC_FINDING, finding_json(finding));
+		g_ptr_array_add(jn->findings, finding);
+	}
+	g_ptr_array_set_free_func(findings, NULL);
+	g_ptr_array_unref(findings);
+}
+
+static void performance_lines(struct journal *jn, const struct rec_entry *entry)
+{
+	struct vx_event_iter iter;
+	const struct vx_event *event;
+
+	vx_event_iter_init(&iter, entry->payload, entry->frame.length);
+	while ((event = vx_event_iter_next(&iter)))
+		if (event->type == VX_EVENT_FSOP)
+			json_line(jn, jn->performance,
+				  report_performance_event((const struct vx_event_fsop *)event,
+							   entry->stamp.realtime_ns,
+							   jn->threshold_ms, 0),
+				  "performance_events.jsonl");
+}
+
+void journal_frame(struct journal *jn, const struct vx_frame *frame, const void *payload)
+{
+	struct rec_entry entry;
+
+	if (jn->error || !record_frame(jn->record, frame, payload, &entry, &jn->error))
+		return;
+	if (frame->type == VX_MSG_EVENTS)
+		performance_lines(jn, &entry);
+	keep_findings(jn, detect_feed(jn->detect, &entry));
+}
+
+static void append_bytes(struct journal *jn, enum vx_frame_type type, const void *data, gsize len)
+{
+	struct rec_entry entry;
+
+	if (jn->error || !record_bytes(jn->record, type, data, len, &entry, &jn->error))
+		return;
+	keep_findings(jn, detect_feed(jn->detect, &entry));
+}
+
+void journal_json(struct journal *jn, enum vx_frame_type type, json_t *json)
+{
+	g_autofree char *text = json_dumps(json, JSON_COMPACT);
+
+	json_decref(json);
+	if (text)
+		append_bytes(jn, type, text, strlen(text));
+}
+
+/* Console bytes are the guest's: control bytes are made visible, so that the log is safe to print. */
+static void console_text(struct journal *jn, const unsigned char *data, gsize len)
+{
+	g_autoptr(GString) out = g_string_sized_new(len + 64);
+	char stamp[40];
+	gsize i;
+
+	stamp_text(stamp, sizeof(stamp));
+	for (i = 0; i < len; i++) {
+		if (data[i] == '\r')
+			continue;
+		if (!jn->console_midline)
+			g_string_append_printf(out, "%s ", stamp);
+		jn->console_midline = data[i] != '\n';
+		if (data[i] == '\n' || data[i] == '\t' || (data[i] >= 0x20 && data[i] < 0x7f))
+			g_string_append_c(out, (char)data[i]);
+		else
+			g_string_append_printf(out, "\\x%02x", data[i]);
+	}
+	if (fwrite(out->str, 1, out->len, jn->console) != out->len || fflush(jn->console))
+		file_error(jn, "vm_console.log");
+}
+
+void journal_console(struct journal *jn, const void *data, gsize len)
+{
+	while (len) {
+		gsize n = MIN(len, VX_FRAME_PAYLOAD_MAX);
+
+		console_text(jn, data, n);
+		append_bytes(jn, VX_REC_CONSOLE, data, n);
+		data = (const char *)data + n;
+		len -= n;
+	}
+}
+
+void journal_finish(struct journal *jn)
+{
+	keep_findings(jn, detect_finish(jn->detect));
+}
+
+const GError *journal_error(const struct journal *jn)
+{
+	return jn->error;
+}
+
+const GPtrArray *journal_findings(const struct journal *jn)
+{
+	return jn->findings;
+}
+
+const char *journal_dir(const struct journal *jn)
+{
+	return jn->dir;
+}

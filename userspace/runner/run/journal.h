@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Everything a run leaves on disk while it goes: the record first, then what
+ * people and scripts read live (event log, console log, JSON lines). Feeds the
+ * detectors with each entry once it is on disk, and keeps their findings.
+ */
+#ifndef VEXLAB_JOURNAL_H
+#define VEXLAB_JOURNAL_H
+
+#include <glib.h>
+#include <jansson.h>
+#include <vexlab/frame.h>
+#include "finding.h"
+#include "guard.h"
+
+struct journal;
+
+/* `dir` exists and is empty; `stamp` is the TIMESTAMP in file names. */
+struct journal *journal_open(const char *dir, const char *stamp, double threshold_ms,
+			     GError **error);
+void journal_close(struct journal *journal);
+VX_DEFINE_GUARD(struct journal, journal_close);
+
+/*
+ * Appending cannot fail from the caller's point of view: the first error (disk
+ * full) is kept, later appends are dropped, the run asks journal_error() and
+ * ends in order.
+ */
+void journal_frame(struct journal *journal, const struct vx_frame *frame, const void *payload);
+void journal_console(struct journal *journal, const void *data, gsize len);
+/* Takes over `json`. */
+void journal_json(struct journal *journal, enum vx_frame_type type, json_t *json);
+/* A line of the human log, with time. */
+void journal_log(struct journal *journal, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* What detectors still have in hand. */
+void journal_finish(struct journal *journal);
+
+const GError *journal_error(const struct journal *journal);
+/* Findings so far: struct finding *, borrowed. */
+const GPtrArray *journal_findings(const struct journal *journal);
+const char *journal_dir(const struct journal *journal);
+
+#endif
