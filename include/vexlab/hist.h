@@ -16,6 +16,15 @@
 #define VX_HIST_MAX_LOG2 40
 #define VX_HIST_SLOTS	((VX_HIST_MAX_LOG2 - VX_HIST_BITS + 1) * VX_HIST_SUB)
 
+/* As the kernel keeps it for each (operation, phase), one per CPU. Zero is empty. */
+struct vx_hist {
+	__u64 count;
+	__u64 sum_ns;
+	__u64 min_ns;			/* 0 when count is 0 */
+	__u64 max_ns;
+	__u64 slots[VX_HIST_SLOTS];
+};
+
 static inline __u32 vx_log2(__u64 v)
 {
 	__u32 r = 0, s;

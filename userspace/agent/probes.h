@@ -73,17 +73,11 @@ int probes_consume(struct probes *p);
  */
 int probes_marks(struct probes *p, uint32_t count, uint64_t cookie);
 
-/* Summed over CPUs since the last probes_reset(). */
-struct probes_hist {
-	uint64_t count;
-	uint64_t sum_ns;
-	uint64_t min_ns;	/* 0 when count is 0 */
-	uint64_t max_ns;
-	uint64_t slots[VX_HIST_SLOTS];
-};
-
-/* `phase` VX_PHASE_TYPES: the total. -ENODATA: no sample. */
-int probes_hist(struct probes *p, enum vx_op op, unsigned int phase, struct probes_hist *ret);
+/*
+ * Summed over CPUs since the last probes_reset(). `phase` VX_PHASE_TYPES: the
+ * total. -ENODATA: no sample.
+ */
+int probes_hist(struct probes *p, enum vx_op op, unsigned int phase, struct vx_hist *ret);
 
 /* Loss and emission, CPU by CPU; returns how many were written, <= `max`, or -errno. */
 int probes_cpu_stats(struct probes *p, struct vx_cpu_stats *ret, size_t max);
