@@ -70,5 +70,6 @@ gboolean target_find_source(const struct target *target, const char *source,
 			    struct target_source *ret, GError **error);
 /* Frees the strings, not the struct. Twice-safe. */
 void target_source_clear(struct target_source *source);
+static inline void target_source_clear_guard(struct target_source *source) { target_source_clear(source); }
 
 #endif

@@ -75,6 +75,13 @@ gboolean yaml_set(const struct yaml_field *fields, void *object, const char *whe
 /* Frees every string the table knows and sets it to NULL. */
 void yaml_clear(const struct yaml_field *fields, void *object);
 
+/* Calls `fn` with each field that holds a value, in the table's order, and its dotted key. */
+void yaml_foreach(const struct yaml_field *fields,
+		  void (*fn)(void *ctx, const char *key, const struct yaml_field *field), void *ctx);
+
+/* The value as a user would write it. Caller frees. */
+char *yaml_value(const struct yaml_field *field, const void *object);
+
 /* "1..64 MiB", "one of none, modprobe, source", ...: what a field takes. Caller frees. */
 char *yaml_field_allowed(const struct yaml_field *field);
 

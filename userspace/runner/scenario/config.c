@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "error.h"
+#include "yamlfile.h"
+
+static const struct config defaults = {
+	.memory_mib = 4096,
+	.vcpus = 4,
+	.acceleration = TRUE,
+	.watchdog_s = 300,
+	.heartbeat_s = 30,
+	.performance_interval_ms = 500,
+	.monitor_interval_ms = 1000,
+	.step_deadline_ms = 60000,
+	.build_deadline_s = 1800,
+	.auto_recovery = TRUE,
+	.recovery_attempts = 5,
+	.events_kept = 10000,
+	.operation_ms = 30000,
+	.memory_kb = 3145728,
+	.cpu_percent = 95,
+	.io_per_second = 50000,
+	.cycles = 100,
+	.warmup = 5,
+};
+
+#define UINT(key_, member, min_, max_, unit_, help_)					\
+	{ .key = key_, .kind = YAML_UINT, .offset = offsetof(struct config, member),	\
+	  .min = min_, .max = max_, .unit = unit_, .help = help_ }
+#define BOOL(key_, member, help_)							\
+	{ .key = key_, .kind = YAML_BOOL, .offset = offsetof(struct config, member), .help = help_ }
+#define GROUP(key_, fields_) { .key = key_, .kind = YAML_MAPPING, .fields = fields_ }
+
+#define DAY_S	86400u
+#define DAY_MS	(DAY_S * 1000u)
+
+static const struct yaml_field vm_fields[] = {
+	UINT("memory_mib", memory_mib, 256, 1u << 20, "MiB", "memory of the guest"),
+	UINT("vcpus", vcpus, 1, 255, NULL, "CPUs of the guest"),
+	BOOL("acceleration", acceleration, "use hardware virtualisation where it works"),
+	{ 0 },
+};
+
+static const struct yaml_field watch_fields[] = {
+	UINT("watchdog_s", watchdog_s, 1, DAY_S, "s", "silence after which the guest is given up"),
+	UINT("heartbeat_s", heartbeat_s, 1, 3600, "s", "between the agent's signs of life"),
+	UINT("performance_interval_ms", performance_interval_ms, 10, 3600000, "ms", "between performance samples"),
+	UINT("monitor_interval_ms", monitor_interval_ms, 10, 3600000, "ms", "between looks at the guest"),
+	UINT("step_deadline_ms", step_deadline_ms, 10, DAY_MS, "ms", "for one step in the guest"),
+	UINT("build_deadline_s", build_deadline_s, 1, DAY_S, "s", "for building the module under test"),
+	{ 0 },
+};
+
+static const struct yaml_field recovery_fields[] = {
+	BOOL("auto", auto_recovery, "go on after the guest was lost"),
+	UINT("attempts", recovery_attempts, 0, 1000, NULL, "recoveries of one run"),
+	{ 0 },
+};
+
+static const struct yaml_field record_fields[] = {
+	UINT("events_kept", events_kept, 1, 10000000, NULL, "events in the reports (the record keeps all)"),
+	{ 0 },
+};
+
+static const struct yaml_field threshold_fields[] = {
+	UINT("operation_ms", operation_ms, 1, DAY_MS, "ms", "a slower operation is a finding"),
+	UINT("memory_kb", memory_kb, 1024, G_MAXUINT, "kB", "memory in use in the guest"),
+	UINT("cpu_percent", cpu_percent, 1, 100, "%", "CPU in use in the guest"),
+	UINT("io_per_second", io_per_second, 1, 1000000000, "a second", "I/O operations"),
+	{ 0 },
+};
+
+static const struct yaml_field scenario_fields[] = {
+	UINT("cycles", cycles, 1, 10000000, NULL, "mount cycles measured"),
+	UINT("warmup", warmup, 0, 100000, NULL, "mount cycles before them, not measured"),
+	{ 0 },
+};
+
+static const struct yaml_field config_fields[] = {
+	GROUP("vm", vm_fields),
+	GROUP("watch", watch_fields),
+	GROUP("recovery", recovery_fields),
+	GROUP("record", record_fields),
+	GROUP("thresholds", threshold_fields),
+	GROUP("scenario", scenario_fields),
+	{ 0 },
+};
+
+void config_init(struct config *config)
+{
+	*config = defaults;
+}
+
+gboolean config_load(struct config *config, const char *path, GError **error)
+{
+	VX_GUARD(yamlfile_close) struct yamlfile *yf = yamlfile_open(path, error);
+	struct config copy = *config;
+
+	if (!yf || !yamlfile_read(yf, config_fields, &copy, error))
+		return FALSE;
+	*config = copy;
+	return TRUE;
+}
+
+struct lookup {
+	const char *key;	/* without its group */
+	char *found;		/* with it */
+	unsigned int matches;
+};
+
+static void match_short_key(void *ctx, const char *key, const struct yaml_field *field)
+{
+	struct lookup *lookup = ctx;
+
+	if (strcmp(field->key, lookup->key))
+		return;
+	if (!lookup->matches++)
+		lookup->found = g_strdup(key);
+}
+
+gboolean config_set(struct config *config, const char *assignment, GError **error)
+{
+	const char *equals = strchr(assignment, '=');
+	g_autofree char *key = NULL;
+	struct lookup lookup = { 0 };
+	gboolean ok;
+
+	if (!equals || equals == assignment) {
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE,
+			    "--set takes key=value, as in --set vm.memory_mib=2048, not \"%.60s\"", assignment);
+		return FALSE;
+	}
+	key = g_strndup(assignment, equals - assignment);
+	lookup.key = key;
+	yaml_foreach(config_fields, match_short_key, &lookup);
+	ok = yaml_set(config_fields, config, "--set", lookup.matches == 1 ? lookup.found : key, equals + 1, error);
+	g_free(lookup.found);
+	return ok;
+}
+
+void config_machine_probe(struct config_machine *ret)
+{
+	g_autofree char *text = NULL;
+	unsigned long kib = 0;
+	const char *line;
+
+	ret->cpus = g_get_num_processors();
+	ret->memory_mib = 0;
+	if (!g_file_get_contents("/proc/meminfo", &text, NULL, NULL))
+		return;
+	line = strstr(text, "MemAvailable:");
+	if (line && sscanf(line, "MemAvailable: %lu", &kib) == 1)
+		ret->memory_mib = (unsigned int)MIN(kib / 1024, G_MAXUINT);
+}
+
+char *config_clamp_to_machine(struct config *config, const struct config_machine *machine)
+{
+	/* A guest that takes all that is free sends the host swapping; QEMU wants some too. */
+	unsigned int spare = machine->memory_mib - machine->memory_mib / 4;
+	unsigned int vcpus = config->vcpus, memory = config->memory_mib;
+
+	if (machine->cpus && vcpus > machine->cpus)
+		vcpus = machine->cpus;
+	if (machine->memory_mib && memory > spare)
+		memory = MAX(spare, (unsigned int)vm_fields[0].min);
+	if (vcpus == config->vcpus && memory == config->memory_mib)
+		return NULL;
+	config->vcpus = MIN(vcpus, config->vcpus);
+	config->memory_mib = MIN(memory, config->memory_mib);
+	return g_strdup_printf("the guest gets %u CPU%s and %u MiB: this machine has %u and %u MiB available",
+			       config->vcpus, config->vcpus == 1 ? "" : "s", config->memory_mib, machine->cpus,
+			       machine->memory_mib);
+}
+
+struct listing {
+	const struct config *config;
+	GString *text;
+};
+
+static void list_field(void *ctx, const char *key, const struct yaml_field *field)
+{
+	struct listing *listing = ctx;
+	g_autofree char *value = yaml_value(field, listing->config);
+	g_autofree char *allowed = yaml_field_allowed(field);
+	g_autofree char *assignment = g_strdup_printf("%s=%s", key, value);
+
+	g_string_append_printf(listing->text, "  %-40s %s (%s)\n", assignment, field->help, allowed);
+}
+
+char *config_describe(const struct config *config)
+{
+	struct listing listing = { .config = config, .text = g_string_new(NULL) };
+
+	yaml_foreach(config_fields, list_field, &listing);
+	return g_string_free(listing.text, FALSE);
+}
