@@ -37,11 +37,15 @@ struct vm_config {
 	const struct vm_disk *disks;
 	unsigned int ndisks;
 	unsigned int ssh_port;	/* not 0: restricted user network, 127.0.0.1:port to the guest's 22 */
-	const char *rundir;	/* private folder of this run (rundir.h): sockets, libvirt root, logs */
+	const char *rundir;	/* private folder of this run (rundir.h): sockets, libvirt root, logs; one a process */
 	const char *cachedir;	/* survives runs: libvirt's capability cache */
+	const void *driver_data; /* the fake's script (vm_fake.h); NULL for libvirt */
 };
 
-/* Called from the main context. `data` is only valid during the call. */
+/*
+ * Called from the main context. `data` is only valid during the call. console() and channel() must not
+ * destroy the VM; gone() may, it is the last call the driver makes.
+ */
 struct vm_sink {
 	void (*console)(void *ctx, const void *data, gsize len);
 	void (*channel)(void *ctx, const void *data, gsize len);
@@ -53,6 +57,11 @@ struct vm;
 
 struct vm_driver {
 	const char *name;
+	/*
+	 * Everything a saved state depends on but the contents of this config's files: machine, devices, versions of
+	 * QEMU and libvirt. Caller frees. NULL and `error` if it cannot be found out.
+	 */
+	char *(*fingerprint)(const struct vm_config *config, GError **error);
 	/* Create without starting. On failure NULL and `error`. */
 	struct vm *(*create)(const struct vm_config *config, const struct vm_sink *sink,
 			     GError **error);

@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The driver for libvirt. By default its QEMU driver runs inside this process
+ * (qemu:///embed) with a root of its own in the run directory, so that nothing
+ * needs a daemon and nothing is left behind.
+ *
+ * libvirt calls block; its monitor has a thread of its own, so that calling
+ * from the main context's thread cannot dead-lock. Its events come through the
+ * main context (gvir_event_register).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <libvirt-glib/libvirt-glib.h>
+#include <libvirt/libvirt-qemu.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "domain_xml.h"
+#include "error.h"
+#include "fsutil.h"
+#include "orphan.h"
+#include "stream.h"
+#include "vm.h"
+
+#define KILL_WAIT_MS	5000
+/* After QEMU's end, libvirt says why within milliseconds; a guest is gone all the same if it never does. */
+#define REASON_WAIT_MS	1000
+
+struct vm {
+	const struct vm_config *config;
+	struct vm_sink sink;
+	virConnectPtr conn;
+	virDomainPtr dom;
+	struct stream *console, *channel;
+	int lifecycle_cb, shutdown_cb;	/* -1: not registered */
+	int pidfd;			/* of QEMU, -1: not known */
+	gint64 pid;
+	guint pidfd_watch, reason_timer, gone_idle;
+	gboolean quiet;			/* its end is our doing: do not tell */
+	gboolean why_known;
+	enum vm_gone why;
+};
+
+static void set_libvirt_error(GError **error, const char *what)
+{
+	virErrorPtr e = virGetLastError();
+
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s: %s", what,
+		    e && e->message ? e->message : "libvirt gives no reason");
+}
+
+/* libvirt prints each error and warning to stderr unless it has somewhere else to send it. */
+static void swallow_error(void *ctx, virErrorPtr error)
+{
+}
+
+static void set_up_libvirt(const char *rundir)
+{
+	g_autofree char *output = g_strdup_printf("3:file:%s/libvirt.log", rundir);
+	static gsize done;
+
+	if (!g_once_init_enter(&done))
+		return;
+	g_setenv("LIBVIRT_LOG_OUTPUTS", output, FALSE);
+	virSetErrorFunc(NULL, swallow_error);
+	orphan_adopt();
+	gvir_event_register();
+	g_once_init_leave(&done, 1);
+}
+
+/* --- Where libvirt lives ------------------------------------------------- */
+
+/*
+ * capability_filters: with it, libvirt asks QEMU for each of some 450 CPU features by a message of its own,
+ * 0.3 to 0.7 s at each start; without it, all at once.
+ *
+ * stdio_handler: there is no virtlogd. For root: QEMU runs as we do, without the labels, namespaces and
+ * groups that a daemon would set up.
+ */
+static char *qemu_conf(void)
+{
+	return g_strconcat("stdio_handler = \"file\"\nmax_core = 0\n"
+			   "capability_filters = [ \"cpu-unavailable-features\" ]\n",
+			   geteuid() ? "" :
+			   "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nremember_owner = 0\n"
+			   "security_driver = \"none\"\nnamespaces = []\ncgroup_controllers = []\n", NULL);
+}
+
+/* Asking QEMU what it can do takes more than a second; all runs share the answer. */
+static gboolean share_cache(const char *root, const char *cachedir, GError **error)
+{
+	g_autofree char *shared = g_build_filename(cachedir, "libvirt-cache", NULL);
+	g_autofree char *link = g_build_filename(root, "cache", NULL);
+
+	if (!fs_mkdir(shared, 0700, error))
+		return FALSE;
+	if (!symlink(shared, link) || errno == EEXIST)
+		return TRUE;
+	vx_error_set_errno(error, errno, "cannot link %s", link);
+	return FALSE;
+}
+
+static char *make_root(const struct vm_config *config, GError **error)
+{
+	g_autofree char *root = g_build_filename(config->rundir, "libvirt", NULL);
+	g_autofree char *etc = g_build_filename(root, "etc", NULL);
+	g_autofree char *file = g_build_filename(etc, "qemu.conf", NULL), *text = qemu_conf();
+
+	if (!fs_mkdir(etc, 0700, error) || !g_file_set_contents_full(file, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, error))
+		return NULL;
+	if (config->cachedir && !share_cache(root, config->cachedir, error))
+		return NULL;
+	return g_steal_pointer(&root);
+}
+
+static char *connection_uri(const struct vm_config *config, GError **error)
+{
+	g_autofree char *root = NULL, *escaped = NULL;
+
+	if (config->uri)
+		return g_strdup(config->uri);
+	root = make_root(config, error);
+	if (!root)
+		return NULL;
+	escaped = g_uri_escape_string(root, "/", FALSE);
+	return g_strconcat("qemu:///embed?root=", escaped, NULL);
+}
+
+static virConnectPtr open_connection(const struct vm_config *config, GError **error)
+{
+	g_autofree char *uri = NULL, *what = NULL;
+	virConnectPtr conn;
+
+	set_up_libvirt(config->rundir);
+	uri = connection_uri(config, error);
+	if (!uri)
+		return NULL;
+	conn = virConnectOpen(uri);
+	if (!conn) {
+		what = g_strdup_printf("cannot open libvirt's %s", uri);
+		set_libvirt_error(error, what);
+	}
+	return conn;
+}
+
+static gboolean qemu_version(virConnectPtr conn, unsigned long *ret, GError **error)
+{
+	if (!virConnectGetVersion(conn, ret))
+		return TRUE;
+	set_libvirt_error(error, "libvirt finds no QEMU: install qemu-system-x86");
+	return FALSE;
+}
+
+static char *libvirt_fingerprint(const struct vm_config *config, GError **error)
+{
+	virConnectPtr conn = open_connection(config, error);
+	g_autofree char *skeleton = NULL;
+	unsigned long qemu = 0, lib = 0;
+	char *ret = NULL;
+
+	if (!conn)
+		return NULL;
+	if (qemu_version(conn, &qemu, error)) {
+		virConnectGetLibVersion(conn, &lib);
+		skeleton = domain_xml_skeleton(config, qemu);
+		ret = g_strdup_printf("qemu %lu libvirt %lu %s", qemu, lib, skeleton);
+	}
+	virConnectClose(conn);
+	return ret;
+}
+
+/* --- The guest's end ----------------------------------------------------- */
+
+static gboolean tell_gone(void *data)
+{
+	struct vm *vm = data;
+
+	vm->gone_idle = 0;
+	/* Last words first. gone() may free the VM. */
+	stream_drain(vm->console);
+	stream_drain(vm->channel);
+	if (!vm->quiet) {
+		vm->quiet = TRUE;
+		vm->sink.gone(vm->sink.ctx, vm->why_known ? vm->why : VM_GONE_CRASHED);
+	}
+	return G_SOURCE_REMOVE;
+}
+
+static void schedule_gone(struct vm *vm)
+{
+	g_clear_handle_id(&vm->reason_timer, g_source_remove);
+	if (!vm->gone_idle && !vm->quiet)
+		vm->gone_idle = g_idle_add_full(G_PRIORITY_DEFAULT, tell_gone, vm, NULL);
+}
+
+static gboolean on_no_reason(void *data)
+{
+	struct vm *vm = data;
+
+	vm->reason_timer = 0;
+	schedule_gone(vm);
+	return G_SOURCE_REMOVE;
+}
+
+/* QEMU is no more. Why, libvirt's next event says. */
+static void qemu_ended(struct vm *vm)
+{
+	if (vm->quiet || vm->gone_idle)
+		return;
+	if (vm->why_known)
+		schedule_gone(vm);
+	else if (!vm->reason_timer)
+		vm->reason_timer = g_timeout_add(REASON_WAIT_MS, on_no_reason, vm);
+}
+
+static gboolean on_pidfd(int fd, GIOCondition condition, void *data)
+{
+	struct vm *vm = data;
+
+	vm->pidfd_watch = 0;
+	orphan_reap(vm->pidfd);
+	qemu_ended(vm);
+	return G_SOURCE_REMOVE;
+}
+
+static void on_hangup(void *ctx)
+{
+	qemu_ended(ctx);
+}
+
+static void set_why(struct vm *vm, enum vm_gone why)
+{
+	if (vm->why_known)
+		return;
+	vm->why = why;
+	vm->why_known = TRUE;
+}
+
+/* QEMU's SHUTDOWN event: the only place that tells a reset from a power-off. */
+static void on_shutdown_event(virConnectPtr conn, virDomainPtr dom, const char *event, long long seconds,
+			      unsigned int micros, const char *details, void *ctx)
+{
+	struct vm *vm = ctx;
+
+	if (!details)
+		return;
+	if (strstr(details, "guest-reset"))
+		set_why(vm, VM_GONE_REBOOT);
+	else if (strstr(details, "guest-shutdown"))
+		set_why(vm, VM_GONE_SHUTDOWN);
+	else if (strstr(details, "guest-panic"))
+		set_why(vm, VM_GONE_CRASHED);
+}
+
+static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *ctx)
+{
+	struct vm *vm = ctx;
+
+	if (event != VIR_DOMAIN_EVENT_STOPPED)
+		return 0;
+	if (detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
+		set_why(vm, VM_GONE_SHUTDOWN);
+	else if (detail == VIR_DOMAIN_EVENT_STOPPED_DESTROYED)
+		set_why(vm, VM_GONE_KILLED);
+	else
+		set_why(vm, VM_GONE_CRASHED);
+	schedule_gone(vm);
+	return 0;
+}
+
+static gboolean watch_events(struct vm *vm, GError **error)
+{
+	vm->lifecycle_cb = virConnectDomainEventRegisterAny(vm->conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+							    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), vm, NULL);
+	if (vm->lifecycle_cb < 0) {
+		set_libvirt_error(error, "cannot hear of the guest's end");
+		return FALSE;
+	}
+	/* Without it a reset looks like a power-off, no more. */
+	vm->shutdown_cb = virConnectDomainQemuMonitorEventRegister(vm->conn, NULL, "SHUTDOWN", on_shutdown_event,
+								   vm, NULL, 0);
+	return TRUE;
+}
+
+/* --- Life cycle ---------------------------------------------------------- */
+
+static void on_console(void *ctx, const void *data, gsize len)
+{
+	struct vm *vm = ctx;
+
+	vm->sink.console(vm->sink.ctx, data, len);
+}
+
+static void on_channel(void *ctx, const void *data, gsize len)
+{
+	struct vm *vm = ctx;
+
+	vm->sink.channel(vm->sink.ctx, data, len);
+}
+
+static void close_streams(struct vm *vm)
+{
+	g_clear_pointer(&vm->console, stream_free);
+	g_clear_pointer(&vm->channel, stream_free);
+}
+
+static gboolean open_streams(struct vm *vm, GError **error)
+{
+	const struct stream_ops console = { .bytes = on_console, .hangup = on_hangup, .ctx = vm };
+	const struct stream_ops channel = { .bytes = on_channel, .hangup = on_hangup, .ctx = vm };
+	g_autofree char *console_path = g_build_filename(vm->config->rundir, "console", NULL);
+	g_autofree char *channel_path = g_build_filename(vm->config->rundir, "channel", NULL);
+
+	vm->console = stream_listen(console_path, &console, error);
+	if (vm->console)
+		vm->channel = stream_listen(channel_path, &channel, error);
+	return vm->channel != NULL;
+}
+
+static void libvirt_destroy(struct vm *vm);
+
+static struct vm *libvirt_create(const struct vm_config *config, const struct vm_sink *sink, GError **error)
+{
+	struct vm *vm = g_new0(struct vm, 1);
+
+	vm->config = config;
+	vm->sink = *sink;
+	vm->lifecycle_cb = vm->shutdown_cb = vm->pidfd = -1;
+	vm->conn = open_connection(config, error);
+	if (vm->conn && watch_events(vm, error) && open_streams(vm, error))
+		return vm;
+	libvirt_destroy(vm);
+	return NULL;
+}
+
+/*
+ * libvirt's own way asks first and waits; this guest is thrown away. The pidfd
+ * came from the socket's peer, so that it is QEMU and no other.
+ */
+static void kill_qemu(struct vm *vm)
+{
+	struct pollfd gone = { .fd = vm->pidfd, .events = POLLIN };
+
+	if (vm->pidfd < 0 || syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0))
+		return;
+	while (poll(&gone, 1, KILL_WAIT_MS) < 0 && errno == EINTR)
+		;
+	orphan_reap(vm->pidfd);
+}
+
+static void stop_watching(struct vm *vm)
+{
+	vm->quiet = TRUE;
+	g_clear_handle_id(&vm->pidfd_watch, g_source_remove);
+	g_clear_handle_id(&vm->reason_timer, g_source_remove);
+	g_clear_handle_id(&vm->gone_idle, g_source_remove);
+}
+
+static void libvirt_destroy(struct vm *vm)
+{
+	if (!vm)
+		return;
+	stop_watching(vm);
+	kill_qemu(vm);
+	/*
+	 * libvirt sees QEMU's end by itself, 0.2 s later if it looked too early; waiting for that would be idle, as
+	 * all it has to tidy up goes with the run directory.
+	 */
+	if (vm->dom && (vm->pidfd < 0 || vm->config->uri))
+		virDomainDestroy(vm->dom);
+	if (vm->dom)
+		virDomainFree(vm->dom);
+	if (vm->lifecycle_cb >= 0)
+		virConnectDomainEventDeregisterAny(vm->conn, vm->lifecycle_cb);
+	if (vm->shutdown_cb >= 0)
+		virConnectDomainQemuMonitorEventDeregister(vm->conn, vm->shutdown_cb);
+	if (vm->conn)
+		virConnectClose(vm->conn);
+	close_streams(vm);
+	if (vm->pidfd >= 0)
+		close(vm->pidfd);
+	g_free(vm);
+}
+
+static char *build_xml(struct vm *vm, GError **error)
+{
+	g_autofree char *console = g_build_filename(vm->config->rundir, "console", NULL);
+	g_autofree char *channel = g_build_filename(vm->config->rundir, "channel", NULL);
+	const struct domain_paths paths = { console, channel };
+	unsigned long version = 0;
+
+	if (!qemu_version(vm->conn, &version, error))
+		return NULL;
+	return domain_xml(vm->config, &paths, version);
+}
+
+/* QEMU has connected to both sockets before libvirt said that it runs. */
+static gboolean take_over(struct vm *vm, GError **error)
+{
+	stream_drain(vm->console);
+	stream_drain(vm->channel);
+	vm->pid = stream_peer_pid(vm->channel);
+	if (vm->pid)
+		vm->pidfd = syscall(SYS_pidfd_open, (pid_t)vm->pid, 0);
+	if (vm->pidfd < 0 || !stream_is_connected(vm->channel)) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "QEMU died as it started");
+		return FALSE;
+	}
+	vm->pidfd_watch = g_unix_fd_add(vm->pidfd, G_IO_IN, on_pidfd, vm);
+	return TRUE;
+}
+
+static gboolean libvirt_boot(struct vm *vm, GError **error)
+{
+	g_autofree char *xml = build_xml(vm, error);
+	struct orphan_reaper *reaper;
+
+	if (!xml)
+		return FALSE;
+	/* The embedded driver knows no autodestroy: there rundir_reap() sees to it. */
+	reaper = orphan_reaper_start();
+	vm->dom = virDomainCreateXML(vm->conn, xml, vm->config->uri ? VIR_DOMAIN_START_AUTODESTROY : 0);
+	orphan_reaper_stop(reaper);
+	if (!vm->dom) {
+		set_libvirt_error(error, "cannot start the guest");
+		return FALSE;
+	}
+	return take_over(vm, error);
+}
+
+/* --- Ready-state on disk ------------------------------------------------- */
+
+static void add_string(virTypedParameterPtr *params, int *n, int *max, const char *key, const char *value)
+{
+	/* Fails only when memory does. */
+	g_assert(!virTypedParamsAddString(params, n, max, key, value));
+}
+
+static gboolean libvirt_save(struct vm *vm, const char *path, GError **error)
+{
+	struct orphan_reaper *reaper;
+	virTypedParameterPtr params = NULL;
+	int n = 0, max = 0, ret;
+
+	stop_watching(vm);
+	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_FILE, path);
+	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_IMAGE_FORMAT, g_getenv("FMT") ?: "sparse");
+	reaper = orphan_reaper_start();
+	ret = virDomainSaveParams(vm->dom, params, n, VIR_DOMAIN_SAVE_RUNNING);
+	orphan_reaper_stop(reaper);
+	virTypedParamsFree(params, n);
+	if (ret)
+		set_libvirt_error(error, "cannot save the guest's state");
+	return !ret;
+}
+
+static gboolean libvirt_restore(struct vm *vm, const char *path, GError **error)
+{
+	g_autofree char *xml = build_xml(vm, error);
+	struct orphan_reaper *reaper;
+	virTypedParameterPtr params = NULL;
+	int n = 0, max = 0, ret;
+
+	if (!xml)
+		return FALSE;
+	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_FILE, path);
+	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_DXML, xml);
+	reaper = orphan_reaper_start();
+	ret = virDomainRestoreParams(vm->conn, params, n, VIR_DOMAIN_SAVE_RUNNING);
+	orphan_reaper_stop(reaper);
+	virTypedParamsFree(params, n);
+	if (!ret)
+		vm->dom = virDomainLookupByName(vm->conn, vm->config->name);
+	if (!vm->dom) {
+		set_libvirt_error(error, "cannot restore the guest's state");
+		return FALSE;
+	}
+	return take_over(vm, error);
+}
+
+/* --- While it runs ------------------------------------------------------- */
+
+/* A command of QEMU's human monitor; what it prints is an error. */
+static gboolean monitor(struct vm *vm, const char *verb, const char *tag, GError **error)
+{
+	g_autofree char *command = g_strdup_printf("%s %s", verb, tag);
+	char *said = NULL;
+	gboolean ok;
+
+	if (strspn(tag, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(tag) || !*tag) {
+		g_set_error(error, VX_ERROR, VX_ERROR_INTERNAL, "\"%s\" cannot name a checkpoint", tag);
+		return FALSE;
+	}
+	if (virDomainQemuMonitorCommand(vm->dom, command, &said, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)) {
+		set_libvirt_error(error, verb);
+		return FALSE;
+	}
+	g_strchomp(said);
+	ok = !*said;
+	if (!ok)
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s: %s", command, said);
+	free(said);
+	return ok;
+}
+
+static gboolean libvirt_checkpoint(struct vm *vm, const char *tag, GError **error)
+{
+	return monitor(vm, "savevm", tag, error);
+}
+
+static gboolean libvirt_rollback(struct vm *vm, const char *tag, GError **error)
+{
+	return monitor(vm, "loadvm", tag, error);
+}
+
+static gboolean libvirt_pause(struct vm *vm, gboolean on, GError **error)
+{
+	if (!(on ? virDomainSuspend(vm->dom) : virDomainResume(vm->dom)))
+		return TRUE;
+	set_libvirt_error(error, on ? "cannot pause the guest" : "cannot resume the guest");
+	return FALSE;
+}
+
+static gboolean libvirt_nmi(struct vm *vm, GError **error)
+{
+	if (!virDomainInjectNMI(vm->dom, 0))
+		return TRUE;
+	set_libvirt_error(error, "cannot send the guest an NMI");
+	return FALSE;
+}
+
+static void libvirt_channel_write(struct vm *vm, GBytes *bytes)
+{
+	stream_write(vm->channel, bytes);
+}
+
+static gsize libvirt_channel_pending(struct vm *vm)
+{
+	return stream_pending(vm->channel);
+}
+
+static gint64 libvirt_pid(struct vm *vm)
+{
+	return vm->pid;
+}
+
+const struct vm_driver vm_libvirt = {
+	.name = "libvirt",
+	.fingerprint = libvirt_fingerprint,
+	.create = libvirt_create,
+	.destroy = libvirt_destroy,
+	.boot = libvirt_boot,
+	.save = libvirt_save,
+	.restore = libvirt_restore,
+	.checkpoint = libvirt_checkpoint,
+	.rollback = libvirt_rollback,
+	.pause = libvirt_pause,
+	.nmi = libvirt_nmi,
+	.channel_write = libvirt_channel_write,
+	.channel_pending = libvirt_channel_pending,
+	.pid = libvirt_pid,
+};
