@@ -24,6 +24,8 @@
 
 #include <gio/gio.h>
 
+#include "guard.h"
+
 /* 0 and NULL mean the default in parentheses. Copied by ssh_guest_new(). */
 struct ssh_config {
 	const char *host;		/* name or address; required */
@@ -31,7 +33,7 @@ struct ssh_config {
 	const char *user;		/* (root) */
 	const char *key;		/* private key file without passphrase (NULL: the ssh-agent's keys) */
 	const char *known_hosts;	/* file with the pinned key, format of sshd(8); required */
-	unsigned int connect_timeout_ms; /* one attempt, up to the login (10000) */
+	unsigned int connect_timeout_ms; /* one attempt, login included (10000) */
 	unsigned int retries;		/* further attempts if the guest cannot be reached, at most 30 (0) */
 	unsigned int backoff_ms;	/* before the first retry, then doubled, each +-25 % (200) */
 	unsigned int backoff_max_ms;	/* what doubling stops at (5000) */
@@ -50,6 +52,7 @@ struct ssh_result {
 	gint64 duration_us;	/* on the host, channel open and close included */
 };
 void ssh_result_clear(struct ssh_result *result);	/* safe on a zeroed one, and twice */
+#define SSH_RESULT_CLEAR __attribute__((cleanup(ssh_result_clear)))
 
 enum ssh_gone {
 	SSH_GONE_EXITED,	/* the command exited; `status` */
@@ -61,8 +64,8 @@ enum ssh_gone {
  * Called from the main context; `data` is only valid during the call. channel
  * and console have the shape of vm_sink's: frames of the agent's stdout, words of its
  * stderr (NULL: dropped). gone comes once, last, unless ssh_guest_stop_stream() or
- * ssh_guest_free() came before it; `text` is one printable line for people. A callback may call
- * ssh_guest_stream_write, _pending, _stop_stream; nothing else.
+ * ssh_guest_free() came before it; `text` is one printable line for people. console and channel may call
+ * ssh_guest_stream_write, _pending, _stop_stream, nothing else; gone may call anything.
  */
 struct ssh_sink {
 	void (*console)(void *ctx, const void *data, gsize len);
@@ -77,6 +80,7 @@ struct ssh_guest;
 struct ssh_guest *ssh_guest_new(const struct ssh_config *config, GError **error);
 /* Ends the stream, removes what was deployed if asked to (best effort: ssh_guest_cleanup() tells), closes. NULL-safe. */
 void ssh_guest_free(struct ssh_guest *guest);
+VX_DEFINE_GUARD(struct ssh_guest, ssh_guest_free);
 
 /*
  * Connects, checks the host key, logs in. Only what may pass (refused, reset,
@@ -109,7 +113,8 @@ gboolean ssh_guest_run(struct ssh_guest *guest, const char *const *argv, unsigne
  * Copies `local` to absolute path `remote` with `mode`: into a temporary name beside it,
  * its SHA-256 computed by the guest compared with ours, then renamed. On failure
  * the old file is as it was. Needs sh, cat, chmod, mv, rm; without sha256sum the file is
- * read back. Remembered for cleanup.
+ * read back. Remembered for cleanup; with config.cleanup a file that was there before is
+ * never replaced.
  */
 gboolean ssh_guest_put(struct ssh_guest *guest, const char *local, const char *remote, int mode,
 		       GCancellable *cancellable, GError **error);
@@ -130,7 +135,7 @@ gboolean ssh_guest_start_stream(struct ssh_guest *guest, const char *const *argv
 void ssh_guest_stream_write(struct ssh_guest *guest, GBytes *bytes);
 /* Bytes queued and not yet handed to the network: what back-pressure looks at. */
 gsize ssh_guest_stream_pending(const struct ssh_guest *guest);
-/* Ends the stream without a word to the sink: end of file, one second's grace, kill. Waits only outside callbacks. */
+/* Ends the stream without a word to the sink: end of file, one second's grace, kill. In a callback: end of file only. */
 void ssh_guest_stop_stream(struct ssh_guest *guest);
 
 #endif
