@@ -81,9 +81,12 @@ void orphan_reaper_stop(struct orphan_reaper *r)
 	g_free(r);
 }
 
-void orphan_reap(int pidfd)
+gboolean orphan_reap(int pidfd, int *ret)
 {
-	siginfo_t info;
+	siginfo_t info = { 0 };
 
-	waitid(P_PIDFD, pidfd, &info, WEXITED | WNOHANG);
+	if (waitid(P_PIDFD, pidfd, &info, WEXITED | WNOHANG) || !info.si_pid)
+		return FALSE;
+	*ret = info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : W_EXITCODE(0, info.si_status);
+	return TRUE;
 }

@@ -22,7 +22,10 @@ struct orphan_reaper;
 struct orphan_reaper *orphan_reaper_start(void);
 void orphan_reaper_stop(struct orphan_reaper *reaper);
 
-/* Waits for that process, which has ended or is about to; nothing happens if it is no child of ours. */
-void orphan_reap(int pidfd);
+/*
+ * Waits for that process if it has ended. FALSE if it has not, or was no child of ours; else `ret` is its
+ * status as of waitpid(2).
+ */
+gboolean orphan_reap(int pidfd, int *ret);
 
 #endif

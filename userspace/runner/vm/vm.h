@@ -82,6 +82,8 @@ struct vm_driver {
 	/* Bytes queued and not yet taken by the guest: what back-pressure looks at. */
 	gsize (*channel_pending)(struct vm *vm);
 	gint64 (*pid)(struct vm *vm);	/* QEMU's, 0 when unknown */
+	/* How the process ended and what it said last, for VM_GONE_CRASHED; one line, NULL if unknown. Caller frees. */
+	char *(*last_words)(struct vm *vm);
 };
 
 extern const struct vm_driver vm_libvirt;
