@@ -34,7 +34,8 @@ static void on_element(GMarkupParseContext *context, const char *element, const 
 
 static void on_text(GMarkupParseContext *context, const char *text, gsize len, void *data, GError **error)
 {
-	g_string_append_printf(data, "{%.*s}", (int)len, text);
+	if (len)
+		g_string_append_printf(data, "{%.*s}", (int)len, text);
 }
 
 /* Well-formed, or the test fails; elements, values and texts as a reader gets them. */
