@@ -56,7 +56,7 @@ int probes_set(struct probes *p, uint32_t groups, const char *fstype, const char
 uint32_t probes_groups(const struct probes *p);	/* what is attached now */
 
 /* Every program of the groups asked for last; owned by `p`, valid until the next probes_set(). */
-size_t probes_status(const struct probes *p, const struct vx_probe_status **ret);
+size_t probes_status(struct probes *p, const struct vx_probe_status **ret);
 
 /* The step that operations begun from now on are blamed on; 0: none. Any thread. */
 void probes_set_step(struct probes *p, uint64_t step);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every difference between kernels that the programs must know, 5.10 to 7.x.
+ * Asked by what the kernel has, never by its version; the branch that a kernel
+ * cannot take is dead code to its verifier.
+ */
+#ifndef VEXLAB_CORE_FIXES_BPF_H
+#define VEXLAB_CORE_FIXES_BPF_H
+
+#include <vexlab/types.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+/* Entry point of a system call. */
+#if defined(__TARGET_ARCH_x86)
+#define VX_SYSCALL(name) "__x64_sys_" #name
+#else
+#error "name the system call entry points of this architecture here, its registers in vmlinux.h"
+/*
+ * Is this (head) page a slab? Told by page_type from 6.10, 46df8e73a4a3 ("mm:
+ * free up PG_slab"): by a cleared bit at first, from 6.12 by its top byte,
+ * 4ffca5a96678 ("mm: support only one page_type per page"); by a flag before.
+ */
+static __always_inline bool fix_page_is_slab(struct page *page)
+{
+	__u32 bit;
+
+	if (bpf_core_enum_value_exists(enum pagetype, PGTY_slab))
+		return BPF_CORE_READ(page, page_type) >> 24 ==
+		       bpf_core_enum_value(enum pagetype, PGTY_slab);
+	if (bpf_core_enum_value_exists(enum pagetype___6_10, PG_slab___6_10)) {
+		bit = bpf_core_enum_value(enum pagetype___6_10, PG_slab___6_10);
+		return (BPF_CORE_READ(page, page_type) & (0xf0000000 | bit)) == 0xf0000000;
+	}
+	return BPF_CORE_READ(page, flags) >>
+	       bpf_core_enum_value(enum pageflags, PG_slab) & 1;
+}
+
+/* struct slab left struct page in 5.17: d122019bf061 ("mm: Split slab into its own type"). */
+static __always_inline struct kmem_cache *fix_slab_cache(struct page *page)
+{
+	struct page___5_16 *old = (void *)page;
+	struct slab *slab = (void *)page;
+
+	if (bpf_core_field_exists(struct slab, slab_cache))
+		return BPF_CORE_READ(slab, slab_cache);
+	return BPF_CORE_READ(old, slab_cache);
+}
+
+/*
+ * Bytes of the compound page that a large kmalloc is; 0 where we cannot tell.
+ * The order lies in the second page: folio._flags_1 from 6.6, ebc1baf5c9b4
+ * ("mm: free up a word in the first tail page").
+ */
+static __always_inline __u64 fix_large_bytes(struct page *page)
+{
+	struct folio *folio = (void *)page;
+
+	if (!bpf_core_field_exists(struct folio, _flags_1))
+		return 0;
+	return 4096ull << (BPF_CORE_READ(folio, _flags_1) & 0x1f);
+}
+
+#endif
+
+#define VX_MINOR_BITS	20	/* of the kernel's own dev_t, not of user space's */
+
+/* ERR_PTR() is the last page. */
+static __always_inline bool fix_is_err(const void *p)
+{
+	return (unsigned long)p >= (unsigned long)-4095;
+}
+
+/* How long the current task has run, and until when that was put to account. */
+struct fix_run_clock {
+	__u64 exec_start;
+	__u64 ran;
+	__u64 migrations;
+};
+
+/*
+ * bpf_get_current_task_btf() came with 3ca1032ab7ab ("bpf: Implement
+ * get_current_task_btf and RET_PTR_TO_BTF_ID", 5.11) and spares a probe read
+ * per member.
+ */
+static __always_inline void fix_run_clock(struct fix_run_clock *ret)
+{
+	struct task_struct *task;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		task = bpf_get_current_task_btf();
+		ret->exec_start = task->se.exec_start;
+		ret->ran = task->se.sum_exec_runtime;
+		ret->migrations = task->se.nr_migrations;
+		return;
+	}
+	task = (void *)bpf_get_current_task();
+	ret->exec_start = BPF_CORE_READ(task, se.exec_start);
+	ret->ran = BPF_CORE_READ(task, se.sum_exec_runtime);
+	ret->migrations = BPF_CORE_READ(task, se.nr_migrations);
+}
+
+/*
+ * With CONFIG_IRQ_TIME_ACCOUNTING each CPU's run clock leaves out the time that
+ * CPU spent in interrupts, so exec_start of two CPUs do not compare; rq has
+ * prev_irq_time only then.
+ */
+static __always_inline bool fix_run_clock_per_cpu(void)
+{
+	return bpf_core_field_exists(struct rq, prev_irq_time);
+}
+
+/* ns the current task has waited for block I/O; false: delay accounting is off. */
+static __always_inline bool fix_blkio_delay(__u64 *ret)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_delay_info *delays;
+
+	if (!bpf_core_field_exists(struct task_struct, delays))
+		return false;
+	delays = BPF_CORE_READ(task, delays);
+	if (!delays)
+		return false;
+	*ret = BPF_CORE_READ(delays, blkio_delay);
+	return true;
+}
+
+/*
+ * block_bio_queue: (queue, bio) until 5.10, (bio) from 5.11, e8a676d61c07
+ * ("block: simplify and extended the block_bio_merge tracepoint class").
+ * 5.11 alone has neither sign and is not told from 5.10; nobody ships it.
+ * bio.bi_bdev instead of bi_disk: 309dca309fc3 ("block: store a block_device
+ * pointer in struct bio", 5.12).
+ */
+static __always_inline struct bio *fix_queued_bio(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (bpf_core_field_exists(struct bio, bi_bdev))
+		return (void *)ctx->args[0];
+	return (void *)ctx->args[1];
+}
+
+static __always_inline dev_t fix_bio_dev(struct bio *bio)
+{
+	struct bio___5_11 *old = (void *)bio;
+	struct gendisk *disk;
+
+	if (bpf_core_field_exists(struct bio, bi_bdev))
+		return BPF_CORE_READ(bio, bi_bdev, bd_dev);
+	disk = BPF_CORE_READ(old, bi_disk);
+	return BPF_CORE_READ(disk, major) << VX_MINOR_BITS |
+	       (BPF_CORE_READ(disk, first_minor) + BPF_CORE_READ(old, bi_partno));
+}
+
+/*
+ * Is this (head) page a slab? Told by page_type from 6.10, 46df8e73a4a3 ("mm:
+ * free up PG_slab"): by a cleared bit at first, from 6.12 by its top byte,
+ * 4ffca5a96678 ("mm: support only one page_type per page"); by a flag before.
+ */
+static __always_inline bool fix_page_is_slab(struct page *page)
+{
+	__u32 bit;
+
+	if (bpf_core_enum_value_exists(enum pagetype, PGTY_slab))
+		return BPF_CORE_READ(page, page_type) >> 24 ==
+		       bpf_core_enum_value(enum pagetype, PGTY_slab);
+	if (bpf_core_enum_value_exists(enum pagetype___6_10, PG_slab___6_10)) {
+		bit = bpf_core_enum_value(enum pagetype___6_10, PG_slab___6_10);
+		return (BPF_CORE_READ(page, page_type) & (0xf0000000 | bit)) == 0xf0000000;
+	}
+	return BPF_CORE_READ(page, flags) >>
+	       bpf_core_enum_value(enum pageflags, PG_slab) & 1;
+}
+
+/* struct slab left struct page in 5.17: d122019bf061 ("mm: Split slab into its own type"). */
+static __always_inline struct kmem_cache *fix_slab_cache(struct page *page)
+{
+	struct page___5_16 *old = (void *)page;
+	struct slab *slab = (void *)page;
+
+	if (bpf_core_field_exists(struct slab, slab_cache))
+		return BPF_CORE_READ(slab, slab_cache);
+	return BPF_CORE_READ(old, slab_cache);
+}
+
+/*
+ * Bytes of the compound page that a large kmalloc is; 0 where we cannot tell.
+ * The order lies in the second page: folio._flags_1 from 6.6, ebc1baf5c9b4
+ * ("mm: free up a word in the first tail page").
+ */
+static __always_inline __u64 fix_large_bytes(struct page *page)
+{
+	struct folio *folio = (void *)page;
+
+	if (!bpf_core_field_exists(struct folio, _flags_1))
+		return 0;
+	return 4096ull << (BPF_CORE_READ(folio, _flags_1) & 0x1f);
+}
+
+#endif

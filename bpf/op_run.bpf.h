@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The way of an operation: begun, matched, charged phase by phase, held
+ * between calls, emitted. It belongs to one task at a time, which works on it
+ * in `ops`; between two system calls of the new mount API, and between a lazy
+ * umount and its end, it rests in `held`.
+ *
+ * Time is charged to the running phase at each boundary, so that the phases
+ * are exclusive and add up by construction. Off-CPU time comes from the
+ * scheduler's own books of the current task: `exec_start` moves on by what the
+ * task ran plus what it did not, `sum_exec_runtime` by the former; both are
+ * brought up to date together, so the difference of their advances is the time
+ * off CPU, exact at any moment, with no probe in the scheduler.
+ */
+#ifndef VEXLAB_OP_RUN_BPF_H
+#define VEXLAB_OP_RUN_BPF_H
+
+#include "op.bpf.h"
+#include "emit.bpf.h"
+#include "hist.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 512);
+	__type(key, __u64);		/* op.key */
+	__type(value, struct op);
+} held SEC(".maps");
+
+/* Devices that are being mounted or unmounted, for I/O that others submit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 512);
+	__type(key, __u32);		/* kernel's dev_t */
+	__type(value, __u32);		/* thread id */
+} devices SEC(".maps");
+
+/* Written by user space at run time. */
+__u64 filter[VX_FSTYPE_LEN / sizeof(__u64)];	/* filesystem type, zero padded; zero: every one */
+__u64 step;
+__u32 slab_attached;
+
+/* Spares lookups; user space zeroes it before attaching. */
+__u32 nr_held;
+
+static const struct op no_op;
+
+static __always_inline void op_count_running(int by)
+{
+	__u32 zero = 0, *n = bpf_map_lookup_elem(&running, &zero);
+
+	if (n)
+		__sync_fetch_and_add(n, by);
+}
+
+static __always_inline void op_read_clocks(struct op *op, __u64 now)
+{
+	op->last_ns = now;
+	fix_run_clock(&op->last_run);
+}
+
+/* Everything since the last boundary goes to `phase`. */
+static __always_inline void op_charge_to(struct op *op, __u32 phase)
+{
+	struct fix_run_clock run = op->last_run;
+	__u64 wall = op->last_ns, off, ran;
+
+	op_read_clocks(op, bpf_ktime_get_ns());
+	if (phase >= VX_PHASE_TYPES)
+		return;
+	wall = op->last_ns - wall;
+	ran = op->last_run.ran - run.ran;
+	off = op->last_run.exec_start - run.exec_start - ran;
+	/* Clocks do not compare: exact to a scheduler tick only. */
+	if (fix_run_clock_per_cpu() && op->last_run.migrations != run.migrations)
+		off = wall > ran ? wall - ran : 0;
+	op->rec.phase_ns[phase] += wall;
+	op->rec.phase_offcpu_ns[phase] += off < wall ? off : wall;
+}
+
+static __always_inline void op_phase(struct op *op, __u32 phase)
+{
+	op_charge_to(op, op->phase);
+	op->phase = op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : phase;
+}
+
+static __always_inline void op_watch_device(struct op *op)
+{
+	__u32 dev = op->dev, tid;
+
+	if (!dev)
+		return;
+	tid = op_tid();
+	bpf_map_update_elem(&devices, &dev, &tid, BPF_ANY);
+}
+
+static __always_inline void op_set_sb(struct op *op, struct super_block *sb)
+{
+	__u32 dev = sb->s_dev;
+
+	op->sb = (__u64)sb;
+	if (!dev || op->dev == dev)
+		return;
+	op->dev = dev;
+	op->rec.dev_major = dev >> VX_MINOR_BITS;
+	op->rec.dev_minor = dev & ((1u << VX_MINOR_BITS) - 1);
+	op_watch_device(op);
+}
+
+/* The current task takes the operation up, or again. */
+static __always_inline void op_resume(struct op *op, __u64 now)
+{
+	op_read_clocks(op, now);
+	op->rec.flags &= ~VX_FSOP_IOWAIT_VALID;
+	if (fix_blkio_delay(&op->blkio_ns))
+		op->rec.flags |= VX_FSOP_IOWAIT_VALID;
+	op_watch_device(op);
+}
+
+static __always_inline void op_pause(struct op *op)
+{
+	__u64 blkio_ns;
+	__u32 dev = op->dev;
+
+	op_charge_to(op, op->phase);
+	if (op->rec.flags & VX_FSOP_IOWAIT_VALID && fix_blkio_delay(&blkio_ns))
+		op->rec.blkio_wait_ns += blkio_ns - op->blkio_ns;
+	if (!(op->rec.flags & VX_FSOP_DEFERRED))
+		op->rec.span_ns = op->last_ns - op->rec.start_ns;
+	if (dev)
+		bpf_map_delete_elem(&devices, &dev);
+}
+
+/* NULL: the state map is full, which is counted. */
+static __always_inline struct op *op_begin(__u8 kind, __u8 api, __u8 stage)
+{
+	__u64 now = bpf_ktime_get_ns();
+	__u32 tid = op_tid();
+	struct op *op;
+
+	if (bpf_map_update_elem(&ops, &tid, &no_op, BPF_ANY)) {
+		emit_count_lost_state();
+		return NULL;
+	}
+	op = bpf_map_lookup_elem(&ops, &tid);
+	if (!op)
+		return NULL;
+	op->rec.op = kind;
+	op->rec.api = api;
+	op->rec.start_ns = now;
+	op->rec.head.step = step;
+	op->stage = stage;
+	op_read_clocks(op, now);
+	return op;
+}
+
+/* Zero padded, cut with its NUL kept: compares as two words. */
+static __always_inline bool op_type_matches(const char *name, __u64 ret[2])
+{
+	ret[0] = ret[1] = 0;
+	bpf_probe_read_kernel_str(ret, VX_FSTYPE_LEN, name);
+	return !filter[0] || (ret[0] == filter[0] && ret[1] == filter[1]);
+}
+
+static __always_inline void op_match(struct op *op, const __u64 name[2])
+{
+	__builtin_memcpy(op->rec.fstype, name, VX_FSTYPE_LEN);
+	op->rec.flags |= VX_FSOP_OFFCPU_VALID | VX_FSOP_IO_VALID;
+	if (slab_attached)
+		op->rec.flags |= VX_FSOP_SLAB_VALID;
+	if (fix_blkio_delay(&op->blkio_ns))
+		op->rec.flags |= VX_FSOP_IOWAIT_VALID;
+	emit_task(&op->rec.head);
+	op_count_running(1);
+}
+
+/* The current task is through with it, whatever became of it. */
+static __always_inline void op_drop(struct op *op)
+{
+	__u32 tid = op_tid();
+
+	if (op->stage != OP_ENTERED)
+		op_count_running(-1);
+	bpf_map_delete_elem(&ops, &tid);
+}
+
+/* Sums up, into histograms and ring. `op` may lie in any map. */
+static __noinline int op_emit(struct op *op)
+{
+	__u64 total = 0, offcpu = 0;
+	__u32 phase, kind;
+
+	if (!op)
+		return 0;
+	kind = op->rec.op;
+	for (phase = 0; phase < VX_PHASE_TYPES; phase++) {
+		__u64 ns = op->rec.phase_ns[phase];
+
+		if (phase != VX_PHASE_DEFERRED) {
+			total += ns;
+			offcpu += op->rec.phase_offcpu_ns[phase];
+		}
+		if (ns)
+			hist_add(kind, phase, ns);
+	}
+	op->rec.total_ns = total;
+	op->rec.offcpu_ns = offcpu;
+	hist_add(kind, VX_PHASE_TYPES, total);
+	emit(&op->rec, VX_EVENT_FSOP, sizeof(op->rec));
+	return 0;
+}
+
+static __always_inline void op_finish(struct op *op, int err)
+{
+	op_pause(op);
+	op->rec.err = err;
+	op_emit(op);
+	op_drop(op);
+}
+
+/* Rests until somebody comes with `key`. */
+static __always_inline void op_hold(struct op *op, __u64 key)
+{
+	op->key = key;
+	if (bpf_map_update_elem(&held, &key, op, BPF_ANY))
+		emit_count_lost_state();
+	else
+		__sync_fetch_and_add(&nr_held, 1);
+	op_drop(op);
+}
+
+static __always_inline struct op *op_held(__u64 key)
+{
+	return nr_held ? bpf_map_lookup_elem(&held, &key) : NULL;
+}
+
+static __always_inline void op_forget_held(__u64 key)
+{
+	if (!bpf_map_delete_elem(&held, &key))
+		__sync_fetch_and_add(&nr_held, -1);
+}
+
+/* The current task takes up the operation held under `key`, if there is one. */
+static __always_inline struct op *op_take(__u64 key, __u64 now)
+{
+	struct op *op = op_held(key);
+	__u32 tid = op_tid();
+
+	if (!op)
+		return NULL;
+	if (bpf_map_update_elem(&ops, &tid, op, BPF_ANY)) {
+		emit_count_lost_state();
+		return NULL;
+	}
+	op_forget_held(key);
+	op = bpf_map_lookup_elem(&ops, &tid);
+	if (!op)
+		return NULL;
+	op_count_running(1);
+	op_resume(op, now);
+	return op;
+}
+
+#endif

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Slab bytes that an operation's own task gains and gives back. A group of its
+ * own, because every allocation of the machine passes here.
+ *
+ * Counted: what goes through the tracepoints kmalloc, kmem_cache_alloc, kfree
+ * and kmem_cache_free while the task works on the operation, interrupts on top
+ * of it included; at the size the object takes in its cache, padding and all,
+ * allocated and freed alike, so that an object made by a mount and freed by
+ * the unmount cancels out. Not counted: what others free for it later (RCU,
+ * workers), bulk and page allocations, vmalloc.
+ */
+#include "op.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Addresses of the kernel's variables; user space finds them. 0: unknown. */
+const volatile __u64 page_offset_base_at = 0;
+const volatile __u64 vmemmap_base_at = 0;
+
+#define PAGE_SHIFT	12
+
+/* Bytes that the object at `address` takes; 0: not of a slab, or not to be told. */
+static __always_inline __u64 object_bytes(__u64 address)
+{
+	__u64 page_offset = 0, vmemmap = 0, pfn, head;
+	struct kmem_cache *cache;
+	struct page *page;
+
+	bpf_probe_read_kernel(&page_offset, sizeof(page_offset), (void *)page_offset_base_at);
+	bpf_probe_read_kernel(&vmemmap, sizeof(vmemmap), (void *)vmemmap_base_at);
+	if (!page_offset || !vmemmap || address < page_offset || address >= vmemmap)
+		return 0;
+	pfn = (address - page_offset) >> PAGE_SHIFT;
+	page = (void *)(vmemmap + pfn * bpf_core_type_size(struct page));
+	head = BPF_CORE_READ(page, compound_head);
+	if (head & 1)
+		page = (void *)(head - 1);
+	if (!fix_page_is_slab(page))
+		return fix_large_bytes(page);
+	cache = fix_slab_cache(page);
+	return BPF_CORE_READ(cache, size);
+}
+
+static __always_inline struct op *op_measured(void)
+{
+	struct op *op;
+
+	if (!op_any_running())
+		return NULL;
+	op = op_current();
+	return op && op->rec.flags & VX_FSOP_SLAB_VALID ? op : NULL;
+}
+
+static __always_inline int allocated(__u64 address)
+{
+	struct op *op = op_measured();
+
+	if (!op || !address)
+		return 0;
+	__sync_fetch_and_add(&op->rec.slab_bytes, object_bytes(address));
+	__sync_fetch_and_add(&op->rec.slab_allocs, 1);
+	return 0;
+}
+
+static __always_inline int freed(__u64 address)
+{
+	struct op *op = op_measured();
+
+	if (!op || address < 4096)	/* NULL and ZERO_SIZE_PTR */
+		return 0;
+	__sync_fetch_and_add(&op->rec.slab_bytes, -object_bytes(address));
+	__sync_fetch_and_add(&op->rec.slab_frees, 1);
+	return 0;
+}
+
+/* All four have the object second, on every kernel. */
+SEC("raw_tp/kmalloc")
+int slab_kmalloc(struct bpf_raw_tracepoint_args *ctx)
+{
+	return allocated(ctx->args[1]);
+}
+
+SEC("raw_tp/kmem_cache_alloc")
+int slab_cache_alloc(struct bpf_raw_tracepoint_args *ctx)
+{
+	return allocated(ctx->args[1]);
+}
+
+SEC("raw_tp/kfree")
+int slab_kfree(struct bpf_raw_tracepoint_args *ctx)
+{
+	return freed(ctx->args[1]);
+}
+
+SEC("raw_tp/kmem_cache_free")
+int slab_cache_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	return freed(ctx->args[1]);
+}

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One BPF object a group, loaded when the group is first asked for and kept.
+ * A program that this kernel cannot load is left out, by its name in libbpf's
+ * own words, and the object tried again without it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "mount.skel.h"
+#include "slab.skel.h"
+#include "probes.h"
+#include "probes_log.h"
+
+#define RING_BYTES_DEFAULT	(4u << 20)
+#define WAKE_BYTES_DEFAULT	(16u << 10)
+#define PROGRAMS_MAX		64	/* of all groups together */
+#define HISTS_PER_OP		(VX_PHASE_TYPES + 1)	/* as in bpf/hist.bpf.h */
+
+struct program {
+	struct vx_probe_status status;
+	struct bpf_link *link;
+	uint32_t group;
+	bool left_out;		/* this kernel does not load it */
+};
+
+struct probes {
+	struct probes_options options;
+	struct mount_bpf *mount;
+	struct slab_bpf *slab;
+	struct ring_buffer *ring;
+	struct program programs[PROGRAMS_MAX];
+	size_t nprograms;
+	uint32_t asked;
+	uint32_t attached;
+	uint64_t step;		/* as set last, for programs loaded later */
+	uint64_t *step_at;	/* where the loaded programs read it */
+	int cpus;		/* possible ones: per-CPU maps have a value for each */
+	struct vx_probe_status status[PROGRAMS_MAX];
+	size_t nstatus;
+};
+
+/* Without these there is no record at all; without others, less of one. */
+static const char *const essential[] = {
+	"mount_enter", "mount_exit", "type_found",
+	"umount_enter", "umount_exit", "path_umount_enter", "cleanup_enter", "cleanup_exit",
+	"slab_kmalloc", "slab_kfree", "slab_cache_alloc", "slab_cache_free",
+};
+
+static bool is_essential(const char *name)
+{
+	for (size_t i = 0; i < sizeof(essential) / sizeof(essential[0]); i++)
+		if (!strcmp(essential[i], name))
+			return true;
+	return false;
+}
+
+int probes_create(const struct probes_options *options, struct probes **ret)
+{
+	struct probes *p;
+	int cpus = libbpf_num_possible_cpus();
+
+	if (cpus < 0)
+		return cpus;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->options = *options;
+	p->cpus = cpus;
+	if (!p->options.ring_bytes)
+		p->options.ring_bytes = RING_BYTES_DEFAULT;
+	if (!p->options.wake_bytes)
+		p->options.wake_bytes = WAKE_BYTES_DEFAULT;
+	*ret = p;
+	return 0;
+}
+
+static void detach(struct probes *p, uint32_t groups)
+{
+	for (size_t i = 0; i < p->nprograms; i++) {
+		struct program *prog = &p->programs[i];
+
+		if (!(prog->group & groups))
+			continue;
+		bpf_link__destroy(prog->link);
+		prog->link = NULL;
+		prog->status.kind = VX_ATTACH_NOT;
+	}
+	p->attached &= ~groups;
+}
+
+void probes_destroy(struct probes *p)
+{
+	if (!p)
+		return;
+	detach(p, VX_PROBES_ALL);
+	ring_buffer__free(p->ring);
+	slab_bpf__destroy(p->slab);
+	mount_bpf__destroy(p->mount);
+	free(p);
+}
+
+/* --- loading ------------------------------------------------------------------ */
+
+static struct program *find_program(struct probes *p, uint32_t group, const char *name)
+{
+	for (size_t i = 0; i < p->nprograms; i++)
+		if (p->programs[i].group == group && !strcmp(p->programs[i].status.name, name))
+			return &p->programs[i];
+	return NULL;
+}
+
+static enum vx_attach_kind kind_of(const struct bpf_program *prog)
+{
+	switch (bpf_program__type(prog)) {
+	case BPF_PROG_TYPE_TRACING:
+		return VX_ATTACH_FENTRY;
+	case BPF_PROG_TYPE_KPROBE:
+		return VX_ATTACH_KPROBE;
+	default:
+		return VX_ATTACH_TRACEPOINT;
+	}
+}
+
+/* "fentry/vfs_get_tree": what is behind the slash; NULL: run by request only. */
+static const char *target_of(const struct bpf_program *prog)
+{
+	const char *slash = strchr(bpf_program__section_name(prog), '/');
+
+	return slash ? slash + 1 : NULL;
+}
+
+static int list_programs(struct probes *p, struct bpf_object *object, uint32_t group)
+{
+	struct bpf_program *bpf;
+
+	bpf_object__for_each_program(bpf, object) {
+		const char *target = target_of(bpf);
+		struct program *prog;
+
+		if (!target || find_program(p, group, bpf_program__name(bpf)))
+			continue;
+		if (p->nprograms == PROGRAMS_MAX)
+			return -E2BIG;
+		prog = &p->programs[p->nprograms++];
+		prog->group = group;
+		snprintf(prog->status.name, sizeof(prog->status.name), "%s", bpf_program__name(bpf));
+		snprintf(prog->status.target, sizeof(prog->status.target), "%s", target);
+	}
+	return 0;
+}
+
+static void leave_out_known(struct probes *p, struct bpf_object *object, uint32_t group)
+{
+	struct bpf_program *bpf;
+	struct program *prog;
+
+	bpf_object__for_each_program(bpf, object) {
+		prog = find_program(p, group, bpf_program__name(bpf));
+		if (prog && prog->left_out)
+			bpf_program__set_autoload(bpf, false);
+	}
+}
+
+/* True if the failure named a program that had not been left out yet. */
+static bool leave_out_culprit(struct probes *p, uint32_t group, int err)
+{
+	char name[VX_NAME_LEN];
+	struct program *prog;
+
+	if (!probes_log_program(name, sizeof(name)))
+		return false;
+	prog = find_program(p, group, name);
+	if (!prog || prog->left_out)
+		return false;
+	prog->left_out = true;
+	prog->status.err = err;
+	probes_log_reason(prog->status.why, sizeof(prog->status.why), err);
+	return true;
+}
+
+static int open_mount(struct probes *p)
+{
+	p->mount = mount_bpf__open();
+	if (!p->mount)
+		return -errno;
+	p->mount->rodata->wake_mask = p->options.wake_bytes - 1;
+	return bpf_map__set_max_entries(p->mount->maps.ring, p->options.ring_bytes);
+}
+
+static int try_load_mount(struct probes *p)
+{
+	int err = open_mount(p);
+
+	if (!err)
+		err = list_programs(p, p->mount->obj, VX_PROBES_MOUNT);
+	if (!err) {
+		leave_out_known(p, p->mount->obj, VX_PROBES_MOUNT);
+		err = mount_bpf__load(p->mount);
+	}
+	if (err) {
+		mount_bpf__destroy(p->mount);
+		p->mount = NULL;
+	}
+	return err;
+}
+
+/* Address of a kernel variable, 0: not to be had. */
+static uint64_t kernel_symbol(const char *name)
+{
+	uint64_t address, found = 0;
+	char line[256], symbol[128];
+	FILE *f = fopen("/proc/kallsyms", "re");
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%" SCNx64 " %*c %127s", &address, symbol) == 2 &&
+		    !strcmp(symbol, name))
+			found = address;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static int try_load_slab(struct probes *p)
+{
+	int err;
+
+	p->slab = slab_bpf__open();
+	if (!p->slab)
+		return -errno;
+	p->slab->rodata->page_offset_base_at = kernel_symbol("page_offset_base");
+	p->slab->rodata->vmemmap_base_at = kernel_symbol("vmemmap_base");
+	err = list_programs(p, p->slab->obj, VX_PROBES_SLAB);
+	if (!err)
+		err = bpf_map__reuse_fd(p->slab->maps.ops, bpf_map__fd(p->mount->maps.ops));
+	if (!err)
+		err = bpf_map__reuse_fd(p->slab->maps.running, bpf_map__fd(p->mount->maps.running));
+	if (!err) {
+		leave_out_known(p, p->slab->obj, VX_PROBES_SLAB);
+		err = slab_bpf__load(p->slab);
+	}
+	if (err) {
+		slab_bpf__destroy(p->slab);
+		p->slab = NULL;
+	}
+	return err;
+}
+
+static int load(struct probes *p, uint32_t group)
+{
+	int (*try_load)(struct probes *) = group == VX_PROBES_SLAB ? try_load_slab : try_load_mount;
+	int err;
+
+	if (group == VX_PROBES_SLAB ? !!p->slab : !!p->mount)
+		return 0;
+	do {
+		probes_log_start();
+		err = try_load(p);
+	} while (err && leave_out_culprit(p, group, err));
+	return err;
+}
+
+static int on_sample(void *arg, void *data, size_t size)
+{
+	struct probes *p = arg;
+	const struct vx_event *event = data;
+
+	if (size < sizeof(*event))
+		return 0;
+	return p->options.event(p->options.arg, event, size);
+}
+
+static int load_mount(struct probes *p)
+{
+	int err = load(p, VX_PROBES_MOUNT);
+
+	if (err || p->ring)
+		return err;
+	p->ring = ring_buffer__new(bpf_map__fd(p->mount->maps.ring), on_sample, p, NULL);
+	if (!p->ring)
+		return -errno;
+	__atomic_store_n(&p->step_at, (uint64_t *)&p->mount->bss->step, __ATOMIC_SEQ_CST);
+	probes_set_step(p, __atomic_load_n(&p->step, __ATOMIC_SEQ_CST));
+	return 0;
+}
+
+/* --- attaching ---------------------------------------------------------------- */
+
+static void clear_map(struct bpf_map *map)
+{
+	uint64_t key;	/* keys are 4 or 8 bytes */
+	int fd = bpf_map__fd(map);
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		if (bpf_map_delete_elem(fd, &key))
+			return;
+}
+
+/* What an earlier attachment left half done would be taken for ours. */
+static void forget_operations(struct probes *p)
+{
+	uint32_t zero = 0;
+
+	clear_map(p->mount->maps.ops);
+	clear_map(p->mount->maps.held);
+	clear_map(p->mount->maps.devices);
+	bpf_map_update_elem(bpf_map__fd(p->mount->maps.running), &zero, &zero, BPF_ANY);
+	p->mount->bss->nr_held = 0;
+}
+
+static int attach_one(struct bpf_program *bpf, struct program *prog)
+{
+	int err;
+
+	probes_log_start();
+	prog->link = bpf_program__attach(bpf);
+	if (!prog->link) {
+		err = -errno;
+		prog->status.err = err;
+		probes_log_reason(prog->status.why, sizeof(prog->status.why), err);
+		return err;
+	}
+	prog->status.err = 0;
+	prog->status.why[0] = '\0';
+	prog->status.kind = kind_of(bpf);
+	return 0;
+}
+
+static int attach(struct probes *p, struct bpf_object *object, uint32_t group)
+{
+	struct bpf_program *bpf;
+	struct program *prog;
+	int err, first = 0;
+
+	bpf_object__for_each_program(bpf, object) {
+		prog = find_program(p, group, bpf_program__name(bpf));
+		if (!prog || prog->link)
+			continue;
+		err = prog->left_out ? prog->status.err : attach_one(bpf, prog);
+		if (err && !first && is_essential(prog->status.name))
+			first = err;
+	}
+	if (first)
+		detach(p, group);
+	else
+		p->attached |= group;
+	return first;
+}
+
+static int set_filter(struct probes *p, const char *fstype)
+{
+	char name[VX_FSTYPE_LEN] = "";
+
+	_Static_assert(sizeof(name) == sizeof(p->mount->bss->filter), "compared as words");
+	memcpy(name, fstype, strnlen(fstype, sizeof(name) - 1));
+	memcpy(p->mount->bss->filter, name, sizeof(name));
+	return 0;
+}
+
+static int set_slab(struct probes *p, bool on)
+{
+	int err;
+
+	if (!on) {
+		p->mount->bss->slab_attached = 0;
+		detach(p, VX_PROBES_SLAB);
+		return 0;
+	}
+	err = load(p, VX_PROBES_SLAB);
+	if (!err)
+		err = attach(p, p->slab->obj, VX_PROBES_SLAB);
+	p->mount->bss->slab_attached = !err;
+	return err;
+}
+
+int probes_set(struct probes *p, uint32_t groups, const char *fstype, const char *module)
+{
+	int err;
+
+	(void)module;	/* for programs on the module's own functions */
+	p->asked = groups;
+	if (groups & ~(uint32_t)VX_PROBES_ALL || (groups && !(groups & VX_PROBES_MOUNT)))
+		return -EINVAL;
+	if (!groups) {
+		if (p->mount)
+			set_slab(p, false);
+		detach(p, VX_PROBES_ALL);
+		return 0;
+	}
+	err = load_mount(p);
+	if (err)
+		return err;
+	set_filter(p, fstype);
+	if (!(p->attached & VX_PROBES_MOUNT)) {
+		forget_operations(p);
+		err = attach(p, p->mount->obj, VX_PROBES_MOUNT);
+		if (err)
+			return err;
+	}
+	return set_slab(p, groups & VX_PROBES_SLAB);
+}
+
+uint32_t probes_groups(const struct probes *p)
+{
+	return p->attached;
+}
+
+size_t probes_status(struct probes *p, const struct vx_probe_status **ret)
+{
+	p->nstatus = 0;
+	for (size_t i = 0; i < p->nprograms; i++)
+		if (p->programs[i].group & p->asked)
+			p->status[p->nstatus++] = p->programs[i].status;
+	*ret = p->status;
+	return p->nstatus;
+}
+
+/* --- running ------------------------------------------------------------------ */
+
+void probes_set_step(struct probes *p, uint64_t step)
+{
+	uint64_t *at;
+
+	__atomic_store_n(&p->step, step, __ATOMIC_SEQ_CST);
+	at = __atomic_load_n(&p->step_at, __ATOMIC_SEQ_CST);
+	if (at)
+		__atomic_store_n(at, step, __ATOMIC_SEQ_CST);
+}
+
+int probes_ring_fd(const struct probes *p)
+{
+	return p->ring ? ring_buffer__epoll_fd(p->ring) : -1;
+}
+
+int probes_consume(struct probes *p)
+{
+	return p->ring ? ring_buffer__consume(p->ring) : 0;
+}
+
+int probes_marks(struct probes *p, uint32_t count, uint64_t cookie)
+{
+	uint64_t args[2] = { count < PROBES_MARKS_BATCH ? count : PROBES_MARKS_BATCH, cookie };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(args));
+	int err = load_mount(p);
+
+	if (!err)
+		err = bpf_prog_test_run_opts(bpf_program__fd(p->mount->progs.marks), &opts);
+	return err ? err : (int)opts.retval;
+}
+
+/* --- reading ------------------------------------------------------------------ */
+
+static void hist_sum(struct vx_hist *sum, const struct vx_hist *one)
+{
+	if (!one->count)
+		return;
+	if (!sum->count || one->min_ns < sum->min_ns)
+		sum->min_ns = one->min_ns;
+	if (one->max_ns > sum->max_ns)
+		sum->max_ns = one->max_ns;
+	sum->count += one->count;
+	sum->sum_ns += one->sum_ns;
+	for (unsigned int i = 0; i < VX_HIST_SLOTS; i++)
+		sum->slots[i] += one->slots[i];
+}
+
+int probes_hist(struct probes *p, enum vx_op op, unsigned int phase, struct vx_hist *ret)
+{
+	uint32_t key = op * HISTS_PER_OP + phase;
+	struct vx_hist *percpu, sum = { 0 };
+	int err;
+
+	if (op >= VX_OP_TYPES || phase > VX_PHASE_TYPES)
+		return -EINVAL;
+	if (!p->mount)
+		return -ENODATA;
+	percpu = calloc(p->cpus, sizeof(*percpu));
+	if (!percpu)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(bpf_map__fd(p->mount->maps.hists), &key, percpu);
+	for (int cpu = 0; !err && cpu < p->cpus; cpu++)
+		hist_sum(&sum, &percpu[cpu]);
+	free(percpu);
+	if (err)
+		return err;
+	if (!sum.count)
+		return -ENODATA;
+	*ret = sum;
+	return 0;
+}
+
+int probes_cpu_stats(struct probes *p, struct vx_cpu_stats *ret, size_t max)
+{
+	size_t n = (size_t)p->cpus < max ? (size_t)p->cpus : max;
+	struct vx_cpu_stats *percpu;
+	uint32_t key = 0;
+	int err = 0;
+
+	percpu = calloc(p->cpus, sizeof(*percpu));
+	if (!percpu)
+		return -ENOMEM;
+	if (p->mount)
+		err = bpf_map_lookup_elem(bpf_map__fd(p->mount->maps.cpu_stats), &key, percpu);
+	if (!err)
+		memcpy(ret, percpu, n * sizeof(*ret));
+	free(percpu);
+	return err ? err : (int)n;
+}
+
+size_t probes_ring_bytes(const struct probes *p)
+{
+	return p->options.ring_bytes;
+}
+
+static int zero_percpu(const struct probes *p, const struct bpf_map *map)
+{
+	void *zero = calloc(p->cpus, bpf_map__value_size(map));
+	int err = zero ? 0 : -ENOMEM;
+
+	for (uint32_t key = 0; !err && key < bpf_map__max_entries(map); key++)
+		err = bpf_map_update_elem(bpf_map__fd(map), &key, zero, BPF_ANY);
+	free(zero);
+	return err;
+}
+
+int probes_reset(struct probes *p)
+{
+	int err;
+
+	if (!p->mount)
+		return 0;
+	err = zero_percpu(p, p->mount->maps.hists);
+	return err ? err : zero_percpu(p, p->mount->maps.cpu_stats);
+}
