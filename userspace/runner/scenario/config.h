@@ -38,11 +38,16 @@ struct config {
 
 void config_init(struct config *config);
 
-/* On failure `config` is as it was. VX_ERROR_CONFIG with file, line and allowed range; _UNAVAILABLE when the file cannot be read. */
+/*
+ * On failure `config` is as it was. VX_ERROR_CONFIG with file, line and allowed range;
+ * VX_ERROR_UNAVAILABLE when the file is not there.
+ */
 gboolean config_load(struct config *config, const char *path, GError **error);
 
-/* One "key=value" of the command line, as "vm.memory_mib=2048"; `key` alone without its group serves where it is unique.
- * VX_ERROR_USAGE. */
+/*
+ * One "key=value" of the command line, as "vm.memory_mib=2048"; the key without its group
+ * serves where it is unique. VX_ERROR_USAGE.
+ */
 gboolean config_set(struct config *config, const char *assignment, GError **error);
 
 /* What the machine can give; 0: unknown, no limit. */
@@ -52,7 +57,10 @@ struct config_machine {
 };
 void config_machine_probe(struct config_machine *ret);
 
-/* Reduces vcpus and memory to what the machine has. NULL when nothing was reduced, else one line that says so. Caller frees. */
+/*
+ * Reduces vcpus and memory to what the machine has. NULL when nothing was reduced, else one
+ * line that says so. Caller frees.
+ */
 char *config_clamp_to_machine(struct config *config, const struct config_machine *machine);
 
 /* Every key with its value, what it allows and what it is, one a line, for `--help` and the like. Caller frees. */

@@ -4,7 +4,7 @@
  * private copy, never in the user's tree; kept by a hash of all that goes into it, so
  * that a second run builds nothing.
  *
- *	<cachedir>/modules/<hash>/ko/*.ko	modules that came out
+ *	<cachedir>/modules/<hash>/ko/NAME.ko	modules that came out
  *	<cachedir>/modules/<hash>/mkfs		static mkfs, if asked for
  *	<cachedir>/modules/<hash>/build.log	all the compiler said
  */
@@ -45,8 +45,8 @@ struct modbuild_result {
 };
 
 /*
- * Runs the calling thread's default main context while it waits, so that
- * Ctrl-C's handler there works. Errors: VX_ERROR_UNAVAILABLE: it does not build (the
+ * Runs the calling thread's default main context while it waits, so that a
+ * Ctrl-C handler there works. Errors: VX_ERROR_UNAVAILABLE: it does not build (the
  * compiler's first errors are in the message, and the log's path), the deadline
  * struck, no compiler, no headers, or a module for another kernel came out;
  * G_IO_ERROR_CANCELLED; VX_ERROR_IO no space.
@@ -57,7 +57,10 @@ struct modbuild_result *modbuild_run(const struct modbuild_request *req, GCancel
 void modbuild_result_free(struct modbuild_result *result);
 VX_DEFINE_GUARD(struct modbuild_result, modbuild_result_free);
 
-/* The compiler's first complaints in a build log, at most `max` lines, `from` in paths replaced by `to`. Caller frees. */
+/*
+ * The compiler's first complaints in a build log, at most `max` lines, `from` in paths replaced by
+ * `to`. Caller frees.
+ */
 char *modbuild_first_errors(const char *log, const char *from, const char *to, unsigned int max);
 
 #endif
