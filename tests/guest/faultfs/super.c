@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/backing-dev.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -58,6 +59,17 @@ static int check_disk_super(struct fs_context *fc, const struct buffer_head *bh)
 	return 0;
 }
 
+/*
+ * Files are memory: their pages never go to the device, so they must not be counted
+ * as if they were to. With the device's bdi the kernel would uncount pages that it
+ * never counted, and oops.
+ */
+static void leave_writeback(struct super_block *sb)
+{
+	bdi_put(sb->s_bdi);
+	sb->s_bdi = &noop_backing_dev_info;
+}
+
 static int faultfs_fill_super(struct super_block *sb, struct fs_context *fc)
 {
 	struct faultfs *fs = faultfs_of(sb);
@@ -75,6 +87,7 @@ static int faultfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
 	sb->s_op = &faultfs_super_ops;
 	sb->s_time_gran = 1;
+	leave_writeback(sb);
 	err = faults_strike(&fs->faults, FAULT_AT_FILL_SUPER);
 	if (err)
 		goto err_super;
