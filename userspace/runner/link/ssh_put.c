@@ -23,7 +23,7 @@ struct put {
 	char *temp;
 	int fd, mode;
 	gint64 size;
-	char digest[65];
+	char digest[65];	/* empty until all was sent */
 	GCancellable *cancellable;
 };
 
@@ -206,6 +206,11 @@ static gboolean check(struct put *p, const struct ssh_result *r, GError **error)
 
 	if (r->status != 0)
 		return guest_failed(p->guest, "writing", p->temp, r, error);
+	if (!p->digest[0]) {
+		g_set_error(error, VX_ERROR, VX_ERROR_PROTOCOL, "%s stopped taking %s before its end, without saying why: see that `cat` works there",
+			    p->guest->where, p->local);
+		return FALSE;
+	}
 	if (g_str_equal(r->out->str, "none\n")) {
 		if (!read_back(p, digest, error))
 			return FALSE;
@@ -325,10 +330,8 @@ static gboolean remove_all(struct ssh_guest *g, const char *verb, GPtrArray *pat
 
 			g_string_append_printf(script, " %s", word);
 		}
-		if (!sg_shell(g, script->str, g->c.stall_timeout_ms, cancellable, &r, error)) {
-			g_prefix_error(error, "%s and %u more may remain: ", (char *)paths->pdata[0], paths->len - 1);
+		if (!sg_shell(g, script->str, g->c.stall_timeout_ms, cancellable, &r, error))
 			return FALSE;
-		}
 		if (r.status != 0)
 			return guest_failed(g, "removing", paths->pdata[0], &r, error);
 		g_ptr_array_remove_range(paths, 0, n);
@@ -336,25 +339,40 @@ static gboolean remove_all(struct ssh_guest *g, const char *verb, GPtrArray *pat
 	return TRUE;
 }
 
+static gboolean clean_once(struct ssh_guest *g, GCancellable *cancellable, GError **error)
+{
+	gboolean final;
+
+	sg_pump(g);	/* see a session that has died meanwhile */
+	if (!ssh_guest_connected(g)) {
+		sg_drop(g);
+		if (!sg_connect_once(g, cancellable, &final, error)) {
+			sg_drop(g);
+			return FALSE;
+		}
+	}
+	return remove_all(g, "rm -f --", g->files, cancellable, error) &&
+	       remove_all(g, "rmdir --", g->dirs, cancellable, error);
+}
+
 gboolean ssh_guest_cleanup(struct ssh_guest *g, GCancellable *cancellable, GError **error)
 {
-	gboolean ok, final;
+	g_autoptr(GError) failed = NULL;
+	gboolean ok;
 
 	if (sg_stream_busy(g, error))
 		return FALSE;
 	if (!g->files->len && !g->dirs->len)
 		return TRUE;
-	if (!ssh_guest_connected(g)) {
-		sg_drop(g);
-		if (!sg_connect_once(g, cancellable, &final, error)) {
-			g_prefix_error(error, "%s may remain on %s: ",
-				       (char *)(g->files->len ? g->files : g->dirs)->pdata[0], g->where);
-			sg_drop(g);
-			return FALSE;
-		}
+	ok = clean_once(g, cancellable, &failed);
+	if (!ok && g->lost) {	/* it died under the first try */
+		g_clear_error(&failed);
+		ok = clean_once(g, cancellable, &failed);
 	}
-	ok = remove_all(g, "rm -f --", g->files, cancellable, error) &&
-	     remove_all(g, "rmdir --", g->dirs, cancellable, error);
+	if (!ok)
+		g_propagate_prefixed_error(error, g_steal_pointer(&failed), "%s and %u more may remain on %s: ",
+					   (char *)(g->files->len ? g->files : g->dirs)->pdata[0],
+					   g->files->len + g->dirs->len - 1, g->where);
 	sg_stream_kick(g);
 	return ok;
 }
