@@ -18,7 +18,7 @@ BASE_PACKAGES=(
 	bpftool libbpf-dev libelf-dev zlib1g-dev libzstd-dev pahole
 	libglib2.0-dev libvirt-glib-1.0-dev libjansson-dev libcyaml-dev libyaml-dev
 	libssh-dev libdw-dev libcmocka-dev libcap-dev
-	mmdebstrap e2fsprogs xz-utils zstd kmod cpio patchelf openssh-client bc bison flex
+	mmdebstrap e2fsprogs xz-utils zstd kmod cpio patchelf openssh-client openssh-server bc bison flex
 	libssl-dev cppcheck xxd man-db
 )
 # QEMU 7.2 corrupts a 6.12 guest under TCG, libvirt 9 is too old for what we ask of it.
@@ -104,6 +104,25 @@ apt_install() {
 	}
 }
 
+# The tests start an sshd of their own, on 127.0.0.1. Having the package must not open this
+# machine to anyone: it is neither started now nor at boot, unless somebody had it already.
+install_sshd() {
+	local policy=/usr/sbin/policy-rc.d ours=
+
+	if [[ ! -e $policy ]]; then
+		printf '#!/bin/sh\nexit 101\n' | "${SUDO[@]}" tee "$policy" >/dev/null
+		"${SUDO[@]}" chmod 755 "$policy"
+		ours=$policy
+		trap '"${SUDO[@]}" rm -f '"$policy" EXIT
+	fi
+	apt_install openssh-server
+	[[ -n $ours ]] && "${SUDO[@]}" rm -f "$ours"
+	trap - EXIT
+	if command -v systemctl >/dev/null; then
+		"${SUDO[@]}" systemctl disable ssh.service ssh.socket >>"$LOG" 2>&1 || true
+	fi
+}
+
 print_commands() {
 	printf 'sudo %s\n' "$(realpath "$0")"
 	((${#BASE[@]})) && printf '# which runs: apt-get install --no-install-recommends %s\n' "${BASE[*]}"
@@ -150,6 +169,7 @@ main() {
 		say "apt-get update failed; trying with the lists that are there"
 	}
 	if ((${#BPO[@]})); then apt_install -t bookworm-backports "${BPO[@]}"; fi
+	if [[ " ${BASE[*]} " == *" openssh-server "* ]]; then install_sshd; fi
 	if ((${#BASE[@]})); then apt_install "${BASE[@]}"; fi
 	rm -f "$LOG"
 	say "done in $((SECONDS - started)) s"
