@@ -87,6 +87,10 @@ struct vm_driver {
 };
 
 extern const struct vm_driver vm_libvirt;
+/* Of the library in use: major * 1000000 + minor * 1000 + micro; 0 before its first fingerprint() or create(). */
+unsigned long vm_libvirt_version(void);
+/* Below this it cannot write states that are read back fast: no warm start. */
+#define VM_LIBVIRT_VERSION_MIN	11002000ul
 extern const struct vm_driver vm_fake;
 
 #endif

@@ -63,18 +63,19 @@ static void swallow_error(void *ctx, virErrorPtr error)
 {
 }
 
+static gsize set_up;
+
 static void set_up_libvirt(const char *rundir)
 {
 	g_autofree char *output = g_strdup_printf("3:file:%s/libvirt.log", rundir);
-	static gsize done;
 
-	if (!g_once_init_enter(&done))
+	if (!g_once_init_enter(&set_up))
 		return;
 	g_setenv("LIBVIRT_LOG_OUTPUTS", output, FALSE);
 	virSetErrorFunc(NULL, swallow_error);
 	orphan_adopt();
 	gvir_event_register();
-	g_once_init_leave(&done, 1);
+	g_once_init_leave(&set_up, 1);
 }
 
 /* --- Where libvirt lives ------------------------------------------------- */
@@ -138,13 +139,16 @@ static char *connection_uri(const struct vm_config *config, GError **error)
 static virConnectPtr open_connection(const struct vm_config *config, GError **error)
 {
 	g_autofree char *uri = NULL, *what = NULL;
+	struct orphan_reaper *reaper;
 	virConnectPtr conn;
 
 	set_up_libvirt(config->rundir);
 	uri = connection_uri(config, error);
 	if (!uri)
 		return NULL;
+	reaper = orphan_reaper_start();
 	conn = virConnectOpen(uri);
+	orphan_reaper_stop(reaper);
 	if (!conn) {
 		what = g_strdup_printf("cannot open libvirt's %s", uri);
 		set_libvirt_error(error, what);
@@ -152,12 +156,26 @@ static virConnectPtr open_connection(const struct vm_config *config, GError **er
 	return conn;
 }
 
+/* The first time, libvirt starts QEMU to ask it. */
 static gboolean qemu_version(virConnectPtr conn, unsigned long *ret, GError **error)
 {
-	if (!virConnectGetVersion(conn, ret))
-		return TRUE;
-	set_libvirt_error(error, "libvirt finds no QEMU: install qemu-system-x86");
-	return FALSE;
+	struct orphan_reaper *reaper = orphan_reaper_start();
+	int r = virConnectGetVersion(conn, ret);
+
+	orphan_reaper_stop(reaper);
+	if (r)
+		set_libvirt_error(error, "libvirt finds no QEMU: install qemu-system-x86");
+	return !r;
+}
+
+unsigned long vm_libvirt_version(void)
+{
+	unsigned long version = 0;
+
+	/* It would start libvirt, which would then log to stderr. */
+	if (!g_atomic_pointer_get(&set_up) || virGetVersion(&version, NULL, NULL))
+		return 0;
+	return version;
 }
 
 static char *libvirt_fingerprint(const struct vm_config *config, GError **error)

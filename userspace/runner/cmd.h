@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Subcommands: argv[0] is the command's own name; the return value is the process's exit code. */
+#ifndef VEXLAB_CMD_H
+#define VEXLAB_CMD_H
+
+#include <gio/gio.h>
+
+int cmd_run(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_guest(int argc, char **argv);
+
+/* Shared by the commands (cmd.c). They alone print. */
+
+/* "vexlab run: message" on stderr; returns the exit code for it. */
+int cmd_fail(const char *command, const GError *error);
+/* A file of the installation: beside the binary, in $VEXLAB_LIBDIR, or in the source tree. Caller frees. */
+char *cmd_lib_path(const char *name);
+/* Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once. */
+GCancellable *cmd_cancellable(void);
+gboolean cmd_stdout_colour(void);
+
+#endif
