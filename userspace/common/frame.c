@@ -6,7 +6,8 @@
 
 #include "frame.h"
 
-#define BUF_SIZE (sizeof(struct vx_frame) + VX_FRAME_PAYLOAD_MAX)
+#define BUF_SIZE	(sizeof(struct vx_frame) + VX_FRAME_PAYLOAD_MAX)
+#define SEARCH_FACTOR	4	/* bytes summed in search of a frame, for each byte fed */
 
 uint32_t vx_frame_crc(const struct vx_frame *frame, const void *payload)
 {
@@ -40,13 +41,24 @@ int vx_decoder_init(struct vx_decoder *dec)
 	memset(dec, 0, sizeof(*dec));
 	dec->any_epoch = 1;
 	dec->buf = malloc(BUF_SIZE);
-	return dec->buf ? 0 : -ENOMEM;
+	dec->aligned = malloc(VX_FRAME_PAYLOAD_MAX);
+	if (dec->buf && dec->aligned)
+		return 0;
+	vx_decoder_deinit(dec);
+	return -ENOMEM;
 }
 
 void vx_decoder_deinit(struct vx_decoder *dec)
 {
 	free(dec->buf);
-	dec->buf = NULL;
+	free(dec->aligned);
+	dec->buf = dec->aligned = NULL;
+}
+
+void vx_decoder_reset(struct vx_decoder *dec)
+{
+	dec->stats.bad_bytes += dec->have;
+	dec->have = 0;
 }
 
 void vx_decoder_expect(struct vx_decoder *dec, uint32_t epoch)
@@ -54,7 +66,6 @@ void vx_decoder_expect(struct vx_decoder *dec, uint32_t epoch)
 	dec->any_epoch = 0;
 	dec->epoch = epoch;
 	dec->next_seq = 0;
-	dec->in_sequence = 1;
 }
 
 static int admit(struct vx_decoder *dec, const struct vx_frame *frame)
@@ -67,6 +78,8 @@ static int admit(struct vx_decoder *dec, const struct vx_frame *frame)
 	}
 	if (frame->seq > dec->next_seq)
 		dec->stats.lost_frames += frame->seq - dec->next_seq;
+	else if (frame->seq < dec->next_seq)
+		dec->stats.odd_frames++;
 	dec->next_seq = frame->seq + 1;
 	return 1;
 }
@@ -89,12 +102,28 @@ static size_t rubbish(const unsigned char *p, size_t len)
 	return len;
 }
 
+/* No frame is this one: where to look next. */
+static size_t skip(struct vx_decoder *dec, const unsigned char *p, size_t len, size_t whole)
+{
+	/*
+	 * Frames behind a damaged length are worth finding; but a guest that sends nothing
+	 * but headers must not make us sum each byte thousands of times.
+	 */
+	if (dec->credit < whole)
+		return whole;
+	dec->credit -= whole;
+	return rubbish(p, len);
+}
+
 /*
  * One frame at `p`: returns the bytes used up, 0 when more are needed; `*sound`
  * tells whether they are a frame or rubbish.
  */
-static size_t take(const unsigned char *p, size_t len, struct vx_frame *frame, int *sound)
+static size_t take(struct vx_decoder *dec, const unsigned char *p, size_t len,
+		   struct vx_frame *frame, int *sound)
 {
+	size_t whole;
+
 	*sound = 0;
 	if (len < sizeof(*frame)) {
 		const uint32_t magic = VX_FRAME_MAGIC;
@@ -105,14 +134,22 @@ static size_t take(const unsigned char *p, size_t len, struct vx_frame *frame, i
 	memcpy(frame, p, sizeof(*frame));
 	if (frame->magic != VX_FRAME_MAGIC || frame->length > VX_FRAME_PAYLOAD_MAX)
 		return rubbish(p, len);
-	if (len < sizeof(*frame) + frame->length)
+	whole = sizeof(*frame) + frame->length;
+	if (len < whole)
 		return 0;
-	/*
-	 * A frame that fails is skipped whole: looking for another inside it would let a
-	 * guest that sends nothing but headers make us sum each byte thousands of times.
-	 */
 	*sound = frame->crc == vx_frame_crc(frame, p + sizeof(*frame));
-	return sizeof(*frame) + frame->length;
+	return *sound ? whole : skip(dec, p, len, whole);
+}
+
+static void hand_out(struct vx_decoder *dec, const struct vx_frame *frame,
+		     const unsigned char *payload, vx_frame_fn fn, void *ctx)
+{
+	dec->stats.frames++;
+	if ((uintptr_t)payload % 8) {
+		memcpy(dec->aligned, payload, frame->length);
+		payload = dec->aligned;
+	}
+	fn(ctx, frame, payload);
 }
 
 /* Hands out what is whole in `p`; returns the bytes used up. */
@@ -123,13 +160,11 @@ static size_t digest(struct vx_decoder *dec, const unsigned char *p, size_t len,
 	struct vx_frame frame;
 	int sound;
 
-	while (at < len && (used = take(p + at, len - at, &frame, &sound))) {
-		if (!sound) {
+	while (at < len && (used = take(dec, p + at, len - at, &frame, &sound))) {
+		if (!sound)
 			dec->stats.bad_bytes += used;
-		} else if (admit(dec, &frame)) {
-			dec->stats.frames++;
-			fn(ctx, &frame, p + at + sizeof(frame));
-		}
+		else if (admit(dec, &frame))
+			hand_out(dec, &frame, p + at + sizeof(frame), fn, ctx);
 		at += used;
 	}
 	return at;
@@ -148,10 +183,14 @@ void vx_decoder_feed(struct vx_decoder *dec, const void *data, size_t len, vx_fr
 			n = len;
 		memcpy(dec->buf + dec->have, p, n);
 		dec->have += n;
+		dec->credit += SEARCH_FACTOR * n;
+		if (dec->credit > SEARCH_FACTOR * BUF_SIZE)
+			dec->credit = SEARCH_FACTOR * BUF_SIZE;
 		p += n;
 		len -= n;
 		used = digest(dec, dec->buf, dec->have, fn, ctx);
 		dec->have -= used;
-		memmove(dec->buf, dec->buf + used, dec->have);
+		if (used)
+			memmove(dec->buf, dec->buf + used, dec->have);
 	}
 }

@@ -39,7 +39,8 @@ uint64_t vx_histogram_count(const struct vx_histogram *h)
 
 uint64_t vx_histogram_percentile(const struct vx_histogram *h, double percent)
 {
-	double want = percent / 100 * (double)vx_histogram_count(h);
+	/* This way round: 7 percent of 100 are exactly 7. */
+	double want = percent * (double)vx_histogram_count(h) / 100;
 	uint64_t seen = 0;
 	uint32_t i;
 

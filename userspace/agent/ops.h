@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a step does, by operation (<vexlab/request.h>). Runs in a worker thread
+ * that the kernel under test may hold or kill at any moment: an operation owns
+ * nothing that somebody else waits for, but for `lock`, which it holds only
+ * around memory accesses.
+ */
+#ifndef VEXLAB_AGENT_OPS_H
+#define VEXLAB_AGENT_OPS_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include "clock.h"
+#include "output.h"
+#include "wire.h"
+
+struct op_run {
+	struct vx_step step;		/* strings point into `payload` */
+	void *payload;
+	int64_t value;
+	uint64_t start_ns, end_ns;	/* around the system call itself; 0: it was not reached */
+	atomic_bool cancelled;		/* nobody waits any more: end soon */
+
+	pthread_mutex_t lock;		/* robust; for what follows */
+	pid_t child;			/* not reaped yet, leads its own process group; 0: none */
+	struct output out;
+};
+
+/* Does it; 0 or -errno. */
+int op_execute(struct op_run *run);
+
+/* Output from the operation's own thread. */
+void op_say(struct op_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void op_say_bytes(struct op_run *run, const void *data, size_t len);
+
+/* Kills the running helper process and its group, if there is one: true. Any thread. */
+bool op_kill_child(struct op_run *run);
+void op_lock(struct op_run *run);
+void op_unlock(struct op_run *run);
+
+/* Result of the system call `call`, 0 or up, or -errno, with the clock read just before and after it. */
+#define OP_TIMED(run, call) ({				\
+	long op_ret, op_errno;				\
+	(run)->start_ns = now_ns();			\
+	op_ret = (call);				\
+	op_errno = errno;				\
+	(run)->end_ns = now_ns();			\
+	(int)(op_ret < 0 ? -op_errno : op_ret);		\
+})
+
+/* For operations of many calls. */
+static inline void op_begin(struct op_run *run)
+{
+	run->start_ns = now_ns();
+}
+
+static inline int op_end(struct op_run *run, int err)
+{
+	run->end_ns = now_ns();
+	return err;
+}
+
+/* op_exec.c */
+int op_exec(struct op_run *run);
+int op_exec_argv(struct op_run *run, const char *const *argv);
+/* op_module.c */
+int op_insmod(struct op_run *run);
+int op_modprobe(struct op_run *run);
+int op_rmmod(struct op_run *run);
+/* op_mount.c */
+int op_mount(struct op_run *run);
+int op_umount(struct op_run *run);
+/* op_files.c */
+int op_files(struct op_run *run);
+
+#endif
