@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "error.h"
+#include "fsutil.h"
+#include "guest.h"
+
+struct options {
+	gboolean force, json;
+	char *cache;
+	char **rest;
+};
+
+static int build(const struct options *opt)
+{
+	g_autofree char *recipes = cmd_lib_path("guest"), *init = cmd_lib_path("vexlab-init");
+	g_autoptr(GError) error = NULL;
+	gint64 start = g_get_monotonic_time();
+	double s;
+
+	if (!guest_build(opt->cache, recipes, init, opt->force, cmd_cancellable(), &error))
+		return cmd_fail("guest build", error);
+	s = (double)(g_get_monotonic_time() - start) / 1e6;
+	if (s > 2)
+		fprintf(stderr, "  %-8s ready in %.1f s: %s\n", "GUEST", s, opt->cache);
+	else
+		fprintf(stderr, "  %-8s up to date: %s\n", "GUEST", opt->cache);
+	return 0;
+}
+
+static void print_entry(const struct guest_entry *entry)
+{
+	printf("%-7s %-36s %8.1f MiB  %-20s %s\n", entry->kind, entry->name,
+	       (double)entry->bytes / (1 << 20), entry->built, entry->current ? "current" : "");
+}
+
+static int list(const struct options *opt)
+{
+	GPtrArray *entries = guest_list(opt->cache);
+	json_t *json = json_array();
+	guint i;
+
+	for (i = 0; i < entries->len; i++) {
+		const struct guest_entry *e = g_ptr_array_index(entries, i);
+
+		if (opt->json)
+			json_array_append_new(json, json_pack("{s:s, s:s, s:s, s:I, s:b}",
+				"kind", e->kind, "name", e->name, "built", e->built,
+				"bytes", (json_int_t)e->bytes, "current", e->current));
+		else
+			print_entry(e);
+	}
+	if (opt->json) {
+		json_dumpf(json, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else if (!entries->len) {
+		printf("no guest in %s yet: run `vexlab guest build`\n", opt->cache);
+	}
+	json_decref(json);
+	g_ptr_array_unref(entries);
+	return 0;
+}
+
+static int rm(const struct options *opt)
+{
+	g_autoptr(GError) error = NULL;
+	guint i;
+
+	if (!opt->rest || !opt->rest[1]) {
+		fprintf(stderr, "vexlab guest rm: name what to remove; `vexlab guest list` shows it\n");
+		return EX_USAGE;
+	}
+	for (i = 1; opt->rest[i]; i++)
+		if (!guest_remove(opt->cache, opt->rest[i], &error))
+			return cmd_fail("guest rm", error);
+	return 0;
+}
+
+int cmd_guest(int argc, char **argv)
+{
+	struct options opt = { 0 };
+	const GOptionEntry entries[] = {
+		{ "force", 'f', 0, G_OPTION_ARG_NONE, &opt.force, "Build again what is there", NULL },
+		{ "json", 0, 0, G_OPTION_ARG_NONE, &opt.json, "list: machine-readable", NULL },
+		{ "cache", 0, 0, G_OPTION_ARG_FILENAME, &opt.cache, "Where images are kept", "DIR" },
+		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt.rest, NULL, NULL },
+		{ NULL }
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("build|list|rm NAME...");
+	g_autoptr(GError) error = NULL;
+	int code = EX_USAGE;
+
+	g_option_context_set_summary(context, "Guest images: a kernel and a root filesystem, built privately "
+				     "from Debian's packages and cached.");
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error)) {
+		fprintf(stderr, "vexlab guest: %s\n", error->message);
+		return EX_USAGE;
+	}
+	if (!opt.cache)
+		opt.cache = fs_default_cachedir();
+	if (opt.rest && !strcmp(opt.rest[0], "build"))
+		code = build(&opt);
+	else if (opt.rest && !strcmp(opt.rest[0], "list"))
+		code = list(&opt);
+	else if (opt.rest && !strcmp(opt.rest[0], "rm"))
+		code = rm(&opt);
+	else
+		fprintf(stderr, "vexlab guest: say what to do: build, list or rm\n");
+	g_strfreev(opt.rest);
+	g_free(opt.cache);
+	return code;
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "fsutil.h"
+#include "guest.h"
+
+static const char *const kinds[] = { "kernels", "rootfs" };
+
+static json_t *manifest_of(const char *dir)
+{
+	g_autofree char *path = g_build_filename(dir, "manifest.json", NULL);
+
+	return json_load_file(path, 0, NULL);
+}
+
+/* A file of an entry, or NULL and what to do about it. */
+static char *piece(const char *dir, const char *name, GError **error)
+{
+	char *path = g_build_filename(dir, name, NULL);
+
+	if (g_file_test(path, G_FILE_TEST_EXISTS))
+		return path;
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+		    "%s is missing: run `vexlab guest build` (`make guest` builds everything it needs)",
+		    path);
+	g_free(path);
+	return NULL;
+}
+
+/* The folder `current` points to, or NULL. */
+static char *resolve(const char *cachedir, const char *kind, const char *name)
+{
+	g_autofree char *path = g_build_filename(cachedir, kind, name, NULL);
+	char *real = realpath(path, NULL), *copy = g_strdup(real);
+
+	free(real);
+	return copy;
+}
+
+static gboolean find_kernel(struct guest_image *image, const char *dir, GError **error)
+{
+	json_t *manifest = manifest_of(dir);
+	const char *kernel = json_string_value(json_object_get(manifest, "kernel"));
+	const char *cmdline = json_string_value(json_object_get(manifest, "cmdline"));
+
+	image->release = g_path_get_basename(dir);
+	image->cmdline = g_strdup(cmdline ? cmdline : "console=ttyS0 panic=-1");
+	image->kernel = piece(dir, kernel && !strchr(kernel, '/') ? kernel : "vmlinuz", error);
+	json_decref(manifest);
+	return image->kernel && (image->initrd = piece(dir, "initrd.cpio", error)) &&
+	       (image->modules_img = piece(dir, "modules.img", error)) &&
+	       (image->headers = piece(dir, "headers/build", error));
+}
+
+static gboolean find_rootfs(struct guest_image *image, const char *dir, GError **error)
+{
+	image->rootfs_hash = g_path_get_basename(dir);
+	return (image->rootfs_img = piece(dir, "rootfs.img", error)) &&
+	       (image->ssh_key = piece(dir, "id_ed25519", error)) &&
+	       (image->known_hosts = piece(dir, "known_hosts", error));
+}
+
+struct guest_image *guest_find(const char *cachedir, const char *release, GError **error)
+{
+	g_autofree char *kernel = resolve(cachedir, "kernels", release ? release : "current");
+	g_autofree char *rootfs = resolve(cachedir, "rootfs", "current");
+	struct guest_image *image;
+
+	if (!kernel || !rootfs) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+			    "there is no guest %s%s in %s: run `vexlab guest build`",
+			    kernel ? "root filesystem" : "kernel ",
+			    kernel ? "" : release ? release : "", cachedir);
+		return NULL;
+	}
+	image = g_new0(struct guest_image, 1);
+	if (find_kernel(image, kernel, error) && find_rootfs(image, rootfs, error))
+		return image;
+	guest_free(image);
+	return NULL;
+}
+
+void guest_free(struct guest_image *image)
+{
+	if (!image)
+		return;
+	g_free(image->release);
+	g_free(image->kernel);
+	g_free(image->initrd);
+	g_free(image->modules_img);
+	g_free(image->headers);
+	g_free(image->rootfs_img);
+	g_free(image->rootfs_hash);
+	g_free(image->ssh_key);
+	g_free(image->known_hosts);
+	g_free(image->cmdline);
+	g_free(image);
+}
+
+void guest_entry_free(struct guest_entry *entry)
+{
+	if (!entry)
+		return;
+	g_free(entry->kind);
+	g_free(entry->name);
+	g_free(entry->built);
+	g_free(entry);
+}
+
+static guint64 bytes_below(const char *path)
+{
+	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+	struct stat st;
+	guint64 sum = 0;
+	const char *name;
+
+	if (!lstat(path, &st))
+		sum = (guint64)st.st_blocks * 512;
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *below = g_build_filename(path, name, NULL);
+
+		if (!lstat(below, &st))
+			sum += S_ISDIR(st.st_mode) ? bytes_below(below) :
+				(guint64)st.st_blocks * 512;
+	}
+	return sum;
+}
+
+static void list_kind(const char *cachedir, const char *kind, GPtrArray *entries)
+{
+	g_autofree char *path = g_build_filename(cachedir, kind, NULL);
+	g_autofree char *current = resolve(cachedir, kind, "current");
+	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *below = g_build_filename(path, name, NULL);
+		struct guest_entry *entry;
+		const char *built;
+		json_t *manifest;
+
+		if (name[0] == '.' || g_file_test(below, G_FILE_TEST_IS_SYMLINK))
+			continue;
+		manifest = manifest_of(below);
+		built = json_string_value(json_object_get(manifest, "built"));
+		entry = g_new0(struct guest_entry, 1);
+		entry->kind = g_strdup(!strcmp(kind, "kernels") ? "kernel" : kind);
+		entry->name = g_strdup(name);
+		entry->built = g_strdup(built ? built : "");
+		entry->bytes = bytes_below(below);
+		entry->current = current && g_str_has_suffix(current, name);
+		g_ptr_array_add(entries, entry);
+		json_decref(manifest);
+	}
+}
+
+GPtrArray *guest_list(const char *cachedir)
+{
+	GPtrArray *entries = g_ptr_array_new_with_free_func((GDestroyNotify)guest_entry_free);
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(kinds); i++)
+		list_kind(cachedir, kinds[i], entries);
+	return entries;
+}
+
+static int lock_entry(const char *dir, int operation)
+{
+	g_autofree char *path = g_build_filename(dir, ".inuse", NULL);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd >= 0 && flock(fd, operation | LOCK_NB)) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	return fd;
+}
+
+int guest_use(const struct guest_image *image, GError **error)
+{
+	g_autofree char *dir = g_path_get_dirname(image->kernel);
+	int fd = lock_entry(dir, LOCK_SH);
+
+	/* A cache that this user may only read cannot be removed by them either. */
+	if (fd < 0 && (errno == EACCES || errno == EROFS))
+		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "cannot use %s: %s", dir,
+			    errno == EWOULDBLOCK ? "it is being removed" : g_strerror(errno));
+	return fd;
+}
+
+gboolean guest_remove(const char *cachedir, const char *name, GError **error)
+{
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(kinds); i++) {
+		g_autofree char *dir = g_build_filename(cachedir, kinds[i], name, NULL);
+		int fd, err;
+
+		if (!name[0] || name[0] == '.' || strchr(name, '/') ||
+		    g_file_test(dir, G_FILE_TEST_IS_SYMLINK) || !g_file_test(dir, G_FILE_TEST_IS_DIR))
+			continue;
+		fd = lock_entry(dir, LOCK_EX);
+		if (fd < 0) {
+			g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "cannot remove %s: %s",
+				    name, errno == EWOULDBLOCK ? "a guest that runs uses it" :
+				    g_strerror(errno));
+			return FALSE;
+		}
+		err = fs_remove_at(AT_FDCWD, dir);
+		close(fd);
+		if (!err)
+			return TRUE;
+		g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot remove all of %s: %s", dir,
+			    g_strerror(-err));
+		return FALSE;
+	}
+	g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "%s is no kernel or root filesystem of %s; "
+		    "`vexlab guest list` names them", name, cachedir);
+	return FALSE;
+}
+
+struct waiting {
+	GMainLoop *loop;
+	GSubprocess *process;
+	GError *error;
+};
+
+static void finished(GObject *source, GAsyncResult *result, gpointer data)
+{
+	struct waiting *w = data;
+
+	g_subprocess_wait_finish(w->process, result, &w->error);
+	g_main_loop_quit(w->loop);
+}
+
+/* stderr goes to the user as it comes: the recipes report their own progress. */
+static gboolean run_recipe(const char *const *argv, GCancellable *cancellable, GError **error)
+{
+	struct waiting w = { 0 };
+	gboolean ok = FALSE;
+
+	w.process = g_subprocess_newv(argv, G_SUBPROCESS_FLAGS_STDIN_INHERIT, error);
+	if (!w.process)
+		return FALSE;
+	w.loop = g_main_loop_new(NULL, FALSE);
+	g_subprocess_wait_async(w.process, cancellable, finished, &w);
+	g_main_loop_run(w.loop);
+	if (w.error) {
+		/* Cancelled: the recipe cleans up after itself on SIGTERM. */
+		g_subprocess_send_signal(w.process, SIGTERM);
+		g_subprocess_wait(w.process, NULL, NULL);
+		g_propagate_error(error, w.error);
+	} else if (g_subprocess_get_if_exited(w.process) &&
+		   !g_subprocess_get_exit_status(w.process)) {
+		ok = TRUE;
+	} else {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+			    "the guest image could not be built: what %s said is above", argv[0]);
+	}
+	g_main_loop_unref(w.loop);
+	g_object_unref(w.process);
+	return ok;
+}
+
+gboolean guest_build(const char *cachedir, const char *recipes, const char *init, gboolean force,
+		     GCancellable *cancellable, GError **error)
+{
+	g_autofree char *rootfs = g_build_filename(recipes, "build-rootfs.sh", NULL);
+	g_autofree char *kernel = g_build_filename(recipes, "build-kernel.sh", NULL);
+	const char *rootfs_argv[] = { rootfs, force ? "--force" : cachedir,
+				      force ? cachedir : NULL, NULL };
+	const char *kernel_argv[] = { kernel, "--init", init, force ? "--force" : cachedir,
+				      force ? cachedir : NULL, NULL };
+
+	return fs_mkdir(cachedir, 0755, error) && run_recipe(rootfs_argv, cancellable, error) &&
+	       run_recipe(kernel_argv, cancellable, error);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cmd.h"
+#include "version.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *description;
+} commands[] = {
+	{ "run", cmd_run, "Boot a guest, drive a filesystem through a scenario, judge it" },
+	{ "report", cmd_report, "Make the reports of a run again from its record" },
+	{ "guest", cmd_guest, "Build, list or remove guest images" },
+	{ "doctor", cmd_doctor, "Check this machine and say how to mend it" },
+};
+
+static int usage(FILE *out)
+{
+	size_t i;
+
+	fprintf(out, "Usage: vexlab COMMAND [OPTION...]\n\nCommands:\n");
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].description);
+	fprintf(out, "\n`vexlab COMMAND --help` tells each one's options. First time: make run\n");
+	return out == stdout ? 0 : EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	setlocale(LC_ALL, "C.UTF-8");
+	if (argc < 2)
+		return usage(stderr);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+		return usage(stdout);
+	if (!strcmp(argv[1], "--version")) {
+		printf("vexlab %s\n", VX_VERSION);
+		return 0;
+	}
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "vexlab: there is no command %s\n", argv[1]);
+	return usage(stderr);
+}

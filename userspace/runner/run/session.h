@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One guest with an agent that answers, from power-on (or a warm start, or a
+ * login over SSH) to its end. Calls wait in the main context, with a deadline,
+ * and come back when the guest is lost.
+ *
+ * Errors: G_IO_ERROR_CANCELLED; SESSION_LOST (the guest is gone or silent: a
+ * verdict's matter, session_lost() says why); VX_ERROR for what is ours.
+ */
+#ifndef VEXLAB_SESSION_H
+#define VEXLAB_SESSION_H
+
+#include <gio/gio.h>
+#include <jansson.h>
+#include <vexlab/frame.h>
+#include <vexlab/request.h>
+#include "config.h"
+#include "guard.h"
+#include "guest.h"
+#include "rundir.h"
+#include "ssh.h"
+#include "vm.h"
+
+#define SESSION_ERROR session_error_quark()
+GQuark session_error_quark(void);
+enum { SESSION_LOST = 1 };
+
+/* Borrowed for the life of the session. */
+struct session_config {
+	const struct config *config;
+	const struct guest_image *image;	/* NULL with `ssh` */
+	const char *agent;			/* path of the static agent */
+	const char *cachedir;
+	struct rundir *rundir;
+	const struct vm_driver *driver;
+	const char *uri;			/* libvirt's; NULL: embedded */
+	enum vm_accel accel;			/* resolved */
+	gboolean cold;				/* boot anew, keep no state */
+	unsigned int scratch_mib;
+	unsigned int ssh_port;			/* not 0: the VM gets a restricted NIC */
+	const struct ssh_config *ssh;		/* a guest that is not ours; no VM is made */
+	GCancellable *cancellable;
+};
+
+/* Where everything the guest says goes, in order. */
+struct session_sink {
+	void (*frame)(void *ctx, const struct vx_frame *frame, const void *payload);
+	void (*console)(void *ctx, const void *data, gsize len);
+	/* What befalls the VM, for the record; the callee owns `json`. */
+	void (*note)(void *ctx, json_t *json);
+	/* One line on what is being waited for. */
+	void (*progress)(void *ctx, const char *text);
+	void *ctx;
+};
+
+struct session;
+
+struct session *session_open(const struct session_config *config, const struct session_sink *sink,
+			     GError **error);
+/* Ends the guest and removes what it left. NULL-safe. */
+void session_close(struct session *session);
+VX_DEFINE_GUARD(struct session, session_close);
+
+/* Why the guest is lost, NULL while it is not. */
+const char *session_lost(const struct session *session);
+/* A private folder in the guest for what is put there. */
+const char *session_workdir(const struct session *session);
+/* The scratch disk's node in the guest; NULL with SSH. */
+const char *session_device(const struct session *session);
+/* "warm", "cold", "ssh" and how long it took to the agent's answer. */
+const char *session_how(const struct session *session);
+double session_ready_ms(const struct session *session);
+/* "key=value\n" lines of the agent's greeting. */
+const char *session_greeting(const struct session *session);
+
+struct step_result {
+	struct vx_msg_step msg;
+	char *output;			/* NUL-terminated, may hold anything; never NULL */
+	gsize output_len;
+};
+void step_result_clear(struct step_result *result);
+#define STEP_RESULT_CLEAR __attribute__((cleanup(step_result_clear)))
+
+/*
+ * Runs one step and waits for its answer. TRUE: the agent answered; whether
+ * the step itself worked stands in ret->msg.err. `strings` NULL-terminated.
+ */
+gboolean session_step(struct session *session, const struct vx_req_step *req,
+		      const char *const *strings, struct step_result *ret, GError **error);
+/* Copies a local file into the guest, checked by its CRC there. */
+gboolean session_put(struct session *session, const char *local, const char *remote, int mode,
+		     GError **error);
+gboolean session_trace(struct session *session, const struct vx_req_trace *req,
+		       struct vx_msg_trace *ret, GError **error);
+/* After it all events so far, histograms and losses have gone to the sink. */
+gboolean session_flush(struct session *session, GError **error);
+/* `count` marks from the kernel; returns when they have been flushed. */
+gboolean session_marks(struct session *session, const struct vx_req_marks *req, GError **error);
+
+struct vm *session_vm(struct session *session);
+
+#endif

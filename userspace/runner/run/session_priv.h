@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Between session.c (requests, waiting) and session_vm.c, session_ssh.c (how one comes to be). */
+#ifndef VEXLAB_SESSION_PRIV_H
+#define VEXLAB_SESSION_PRIV_H
+
+#include "link.h"
+#include "session.h"
+
+struct waiter {
+	guint16 type;		/* frame waited for, 0: none */
+	guint64 id;
+	gboolean done;
+	GByteArray *payload;	/* of the answer */
+};
+
+struct session {
+	struct session_config config;
+	struct session_sink sink;
+	struct link *link;
+	struct vm *vm;
+	struct vm_config vm_config;	/* borrowed by `vm` */
+	struct vm_disk disks[3];
+	struct ssh_guest *ssh;
+	struct waiter wait;
+	gint64 began, last_seen;	/* monotonic, us */
+	gboolean ready;
+	guint32 epoch, put_id;
+	int image_fd;
+	char *lost, *workdir, *greeting;
+	char *initrd, *scratch;
+	const char *how;
+	double ready_ms;
+};
+
+gboolean session_open_vm(struct session *s, GError **error);
+gboolean session_open_ssh(struct session *s, GError **error);
+void session_close_transport(struct session *s);
+
+void session_lose(struct session *s, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void session_link(struct session *s, const struct link_transport *transport);
+gboolean session_await(struct session *s, guint16 type, guint64 id, guint timeout_ms,
+		       const char *what, GError **error);
+gboolean session_greet(struct session *s, guint timeout_ms, GError **error);
+gboolean session_take_greeting(struct session *s, GError **error);
+void session_channel(void *ctx, const void *data, gsize len);
+void session_console(void *ctx, const void *data, gsize len);
+
+#endif

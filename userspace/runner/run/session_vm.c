@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A guest of our own: a warm start where a ready-state is kept, else a boot that makes one. */
+#include <string.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "error.h"
+#include "fsutil.h"
+#include "session_priv.h"
+#include "warm.h"
+
+#define BOOT_MS		60000	/* power-on to the agent's greeting */
+#define RESUME_MS	8000	/* after a restore */
+#define MIB		(G_GUINT64_CONSTANT(1) << 20)
+
+static void vm_write(void *ctx, GBytes *bytes)
+{
+	struct session *s = ctx;
+
+	if (s->vm)
+		s->config.driver->channel_write(s->vm, bytes);
+}
+
+static gsize vm_pending(void *ctx)
+{
+	struct session *s = ctx;
+
+	return s->vm ? s->config.driver->channel_pending(s->vm) : 0;
+}
+
+static void vm_gone(void *ctx, enum vm_gone why)
+{
+	static const char *const words[] = {
+		[VM_GONE_SHUTDOWN] = "it powered off",
+		[VM_GONE_REBOOT] = "it reset itself (a panic or a triple fault)",
+		[VM_GONE_CRASHED] = "QEMU died",
+		[VM_GONE_KILLED] = "QEMU was killed",
+	};
+	struct session *s = ctx;
+	g_autofree char *last = NULL;
+
+	if (why == VM_GONE_CRASHED && s->vm && s->config.driver->last_words)
+		last = s->config.driver->last_words(s->vm);
+	session_lose(s, "%s%s%s", words[why], last ? ": " : "", last ? last : "");
+}
+
+static gboolean new_vm(struct session *s, GError **error)
+{
+	const struct vm_sink sink = {
+		.console = session_console, .channel = session_channel, .gone = vm_gone, .ctx = s,
+	};
+
+	s->vm = s->config.driver->create(&s->vm_config, &sink, error);
+	return s->vm != NULL;
+}
+
+static void drop_vm(struct session *s)
+{
+	s->config.driver->destroy(s->vm);
+	s->vm = NULL;
+	g_clear_pointer(&s->lost, g_free);
+}
+
+/* The initrd with this agent inside, made once for each pair. */
+static char *initrd_for(const struct session *s, GError **error)
+{
+	const char *files[] = { s->config.image->initrd, s->config.agent, NULL };
+	g_autofree char *dir = g_build_filename(s->config.cachedir, "initrd", NULL);
+	g_autofree char *key = warm_key(NULL, files, error);
+	g_autofree char *path = NULL;
+
+	if (!key || !fs_mkdir(dir, 0755, error))
+		return NULL;
+	key[16] = '\0';
+	path = g_build_filename(dir, key, NULL);
+	if (!g_file_test(path, G_FILE_TEST_EXISTS) &&
+	    !guest_compose_initrd(s->config.image, s->config.agent, path, error))
+		return NULL;
+	return g_steal_pointer(&path);
+}
+
+static char *scratch_for(const struct session *s, GError **error)
+{
+	g_autofree char *dir = g_build_filename(s->config.cachedir, "scratch", NULL);
+	g_autofree char *name = g_strdup_printf("%s.qcow2", rundir_id(s->config.rundir));
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+
+	if (!fs_mkdir(dir, 0755, error) || !rundir_add_scratch(s->config.rundir, path, error) ||
+	    !disk_create_scratch(path, s->config.scratch_mib * MIB, 256 * MIB, error))
+		return NULL;
+	return g_steal_pointer(&path);
+}
+
+static gboolean describe(struct session *s, GError **error)
+{
+	const struct guest_image *image = s->config.image;
+	const struct config *config = s->config.config;
+
+	s->image_fd = guest_use(image, error);
+	if (s->image_fd < 0 || !(s->initrd = initrd_for(s, error)) ||
+	    !(s->scratch = scratch_for(s, error)))
+		return FALSE;
+	s->disks[0] = (struct vm_disk){ image->rootfs_img, "raw", "vexlab-root", TRUE };
+	s->disks[1] = (struct vm_disk){ image->modules_img, "raw", "vexlab-mods", TRUE };
+	s->disks[2] = (struct vm_disk){ s->scratch, "qcow2", "vexlab-scratch", FALSE };
+	s->vm_config = (struct vm_config){
+		.name = "vexlab", .uri = s->config.uri, .kernel = image->kernel,
+		.initrd = s->initrd, .cmdline = image->cmdline, .accel = s->config.accel,
+		.memory_mib = config->memory_mib, .vcpus = config->vcpus,
+		.disks = s->disks, .ndisks = G_N_ELEMENTS(s->disks),
+		.ssh_port = s->config.ssh_port, .rundir = rundir_path(s->config.rundir),
+		.cachedir = s->config.cachedir,
+	};
+	return TRUE;
+}
+
+/* Everything the ready-state depends on. */
+static char *key_of(struct session *s, GError **error)
+{
+	g_autofree char *fingerprint = s->config.driver->fingerprint(&s->vm_config, error);
+	const char *facts[] = { fingerprint, s->config.image->cmdline, NULL };
+	const char *files[] = { s->vm_config.kernel, s->initrd, s->config.image->rootfs_img,
+				s->config.image->modules_img, NULL };
+
+	return fingerprint ? warm_key(facts, files, error) : NULL;
+}
+
+static gboolean resume(struct session *s, const char *state, GError **error)
+{
+	if (!new_vm(s, error))
+		return FALSE;
+	return s->config.driver->restore(s->vm, state, error) && session_greet(s, RESUME_MS, error);
+}
+
+static gboolean boot(struct session *s, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+
+	s->sink.progress(s->sink.ctx, "booting the guest");
+	if (!new_vm(s, error) || !s->config.driver->boot(s->vm, error))
+		return FALSE;
+	if (session_await(s, VX_MSG_HELLO, 0, BOOT_MS, "the agent to come up", &local))
+		return session_greet(s, RESUME_MS, error);
+	if (!g_error_matches(local, SESSION_ERROR, SESSION_LOST)) {
+		g_propagate_error(error, g_steal_pointer(&local));
+		return FALSE;
+	}
+	/* Nothing of the target has run: this says nothing about it. */
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+		    "the guest did not come up: %s; what it said is in vm_console.log", s->lost);
+	return FALSE;
+}
+
+/* Saves the guest that has just come up, and goes on from what was saved. */
+static gboolean keep_state(struct session *s, const char *key, GError **error)
+{
+	struct warm_writer *writer;
+	g_autoptr(GError) local = NULL;
+	g_autofree char *state = NULL;
+
+	writer = warm_begin(s->config.cachedir, key, s->vm_config.memory_mib * MIB / 2, &local);
+	if (!writer)
+		return TRUE;	/* somebody else writes it, or there is no room: go on with this guest */
+	s->sink.progress(s->sink.ctx, "keeping the ready state");
+	if (!s->config.driver->save(s->vm, warm_writer_path(writer), &local)) {
+		warm_abort(writer);
+		drop_vm(s);
+		return boot(s, error);
+	}
+	drop_vm(s);
+	if (!warm_commit(writer, &local) ||
+	    !(state = warm_find(s->config.cachedir, key, NULL)))
+		return boot(s, error);
+	if (resume(s, state, &local))
+		return TRUE;
+	warm_discard(s->config.cachedir, key);
+	drop_vm(s);
+	return boot(s, error);
+}
+
+static gboolean warm_start(struct session *s, const char *key)
+{
+	g_autofree char *why = NULL;
+	g_autofree char *state = warm_find(s->config.cachedir, key, &why);
+	g_autoptr(GError) error = NULL;
+
+	if (!state)
+		return FALSE;
+	if (resume(s, state, &error))
+		return TRUE;
+	s->sink.progress(s->sink.ctx, "the kept ready state is of no use: booting anew");
+	s->sink.note(s->sink.ctx, json_pack("{s:s, s:s}", "event", "ready state discarded", "why",
+					    error->message));
+	if (s->vm)
+		drop_vm(s);
+	g_clear_pointer(&s->lost, g_free);
+	warm_discard(s->config.cachedir, key);
+	return FALSE;
+}
+
+gboolean session_open_vm(struct session *s, GError **error)
+{
+	const struct link_transport transport = { vm_write, vm_pending, s };
+	g_autofree char *key = NULL;
+
+	s->image_fd = -1;
+	s->workdir = g_strdup("/vexlab");
+	session_link(s, &transport);
+	if (!describe(s, error))
+		return FALSE;
+	if (!s->config.cold) {
+		key = key_of(s, error);
+		if (!key)
+			return FALSE;
+		s->how = "warm";
+		if (warm_start(s, key))
+			return TRUE;
+		if (g_cancellable_set_error_if_cancelled(s->config.cancellable, error))
+			return FALSE;
+		session_link(s, &transport);
+	}
+	s->how = "cold";
+	return boot(s, error) && (!key || keep_state(s, key, error));
+}
+
+void session_close_transport(struct session *s)
+{
+	if (s->vm)
+		s->config.driver->destroy(s->vm);
+	s->vm = NULL;
+	ssh_guest_free(s->ssh);
+	s->ssh = NULL;
+	if (s->scratch)
+		unlink(s->scratch);
+	if (s->image_fd > 0)
+		close(s->image_fd);
+}
