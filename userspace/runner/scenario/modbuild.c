@@ -72,12 +72,12 @@ char *modbuild_first_errors(const char *log, const char *from, const char *to, u
 		if (!g_regex_match(regex, lines[i], 0, NULL))
 			continue;
 		line = replace_all(lines[i], from, to);
-		g_string_append_printf(out, "%s%.400s", found++ ? "\n" : "", line);
+		g_string_append_printf(out, "%s%.240s", found++ ? "\n" : "", line);
 	}
 	/* No pattern known: its last words are better than none. */
 	for (i = total > 6 ? total - 6 : 0; !found && i < total; i++)
 		if (*lines[i])
-			g_string_append_printf(out, "%s%.400s", out->len ? "\n" : "", lines[i]);
+			g_string_append_printf(out, "%s%.240s", out->len ? "\n" : "", lines[i]);
 	return g_string_free(out, FALSE);
 }
 

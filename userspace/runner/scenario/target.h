@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A target: the filesystem under test, as configuration. targets/ in the source tree holds
- * the ones that come with vexlab; users copy and change them. docs: targets/README.md.
+ * the ones that come with vexlab; users copy and change them. All keys: targets/README.md.
  */
 #ifndef VEXLAB_TARGET_H
 #define VEXLAB_TARGET_H
