@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "error.h"
+#include "fsutil.h"
+#include "report.h"
+#include "run.h"
+
+struct options {
+	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device;
+	char **set;
+	int cycles, warmup, memory, vcpus;
+	gboolean json, quiet, tcg, cold, no_trace, fsmount, force, list;
+};
+
+static void options_clear(struct options *o)
+{
+	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
+			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
+			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device };
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(strings); i++)
+		g_free(*strings[i]);
+	g_strfreev(o->set);
+}
+
+/* ---- progress: one line that changes on a terminal, lines that stay elsewhere ---- */
+
+struct progress {
+	gboolean tty, quiet;
+	gint64 last;
+	gboolean midline;
+};
+
+static void say(void *ctx, const char *text)
+{
+	struct progress *p = ctx;
+	g_autofree char *safe = report_printable(text);
+
+	if (p->quiet)
+		return;
+	fprintf(stderr, "%s  %s\n", p->midline ? "\r\033[K" : "", safe);
+	p->midline = FALSE;
+}
+
+static void tick(void *ctx, const char *text, unsigned int done, unsigned int all)
+{
+	struct progress *p = ctx;
+	g_autofree char *safe = report_printable(text);
+	gint64 now = g_get_monotonic_time();
+	gboolean end = all && done == all;
+
+	if (p->quiet || (now - p->last < (p->tty ? 100000 : 2000000) && !end))
+		return;
+	p->last = now;
+	if (p->tty) {
+		fprintf(stderr, "\r\033[K  %.100s", safe);
+		p->midline = TRUE;
+	} else {
+		fprintf(stderr, "  %s\n", safe);
+	}
+	fflush(stderr);
+}
+
+static void end_line(struct progress *p)
+{
+	if (p->midline)
+		fputs("\r\033[K", stderr);
+	p->midline = FALSE;
+}
+
+/* ---- options ------------------------------------------------------------------------ */
+
+static gboolean set_number(struct config *config, const char *key, int value, GError **error)
+{
+	g_autofree char *text = NULL;
+
+	if (value < 0)
+		return TRUE;	/* not given */
+	text = g_strdup_printf("%s=%d", key, value);
+	return config_set(config, text, error);
+}
+
+static gboolean make_config(const struct options *o, struct config *config, GError **error)
+{
+	guint i;
+
+	config_init(config);
+	if (o->config_file && !config_load(config, o->config_file, error))
+		return FALSE;
+	for (i = 0; o->set && o->set[i]; i++)
+		if (!config_set(config, o->set[i], error))
+			return FALSE;
+	return set_number(config, "scenario.cycles", o->cycles, error) &&
+	       set_number(config, "scenario.warmup", o->warmup, error) &&
+	       set_number(config, "vm.memory_mib", o->memory, error) &&
+	       set_number(config, "vm.vcpus", o->vcpus, error);
+}
+
+/* "user@host:port" into its pieces; `buf` owns the strings. */
+static gboolean parse_ssh(const struct options *o, struct ssh_config *ssh, char **buf,
+			  GError **error)
+{
+	char *at, *colon;
+
+	*ssh = (struct ssh_config){
+		.key = o->ssh_key, .known_hosts = o->ssh_known_hosts, .retries = 3,
+		.cleanup = TRUE,
+	};
+	if (!o->device) {
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE,
+			    "--ssh needs --device: the block device there that may be overwritten");
+		return FALSE;
+	}
+	*buf = g_strdup(o->ssh);
+	ssh->host = *buf;
+	at = strchr(*buf, '@');
+	if (at) {
+		*at = '\0';
+		ssh->user = *buf;
+		ssh->host = at + 1;
+	}
+	colon = strrchr(ssh->host, ':');
+	if (colon) {
+		*colon = '\0';
+		ssh->port = (guint)g_ascii_strtoull(colon + 1, NULL, 10);
+		if (!ssh->port || ssh->port > 65535) {
+			g_set_error(error, VX_ERROR, VX_ERROR_USAGE,
+				    "--ssh: %s is no port; write user@host:port", colon + 1);
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+static int list_all(void)
+{
+	g_autofree char *dir = cmd_lib_path("targets");
+	const char *const dirs[] = { dir, NULL };
+	const char *const *scenario = run_scenarios();
+	g_auto(GStrv) targets = target_names(dirs);
+	guint i;
+
+	printf("Targets:\n");
+	for (i = 0; targets[i]; i++)
+		printf("  %s\n", targets[i]);
+	printf("Scenarios:\n");
+	for (i = 0; scenario[i]; i += 2)
+		printf("  %-14s %s\n", scenario[i], scenario[i + 1]);
+	return 0;
+}
+
+static int finish(const struct options *o, const struct run_outcome *out)
+{
+	if (o->json) {
+		json_t *json = report_comprehensive(out->analysis, &out->verdict);
+
+		json_object_set_new(json, "directory", json_string(out->dir));
+		json_dumpf(json, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(json);
+	} else {
+		g_autofree char *text = report_summary(out->analysis, &out->verdict,
+						       cmd_stdout_colour());
+
+		fputs(text, stdout);
+		printf("  files    %s (%.1f s in all)\n", out->dir, out->seconds);
+	}
+	if (out->interrupted) {
+		fprintf(stderr, "vexlab run: interrupted; what was seen until then is above\n");
+		return 130;
+	}
+	return out->verdict.judged ? (int)out->verdict.code : EX_UNAVAILABLE;
+}
+
+static int run(const struct options *o, struct progress *progress)
+{
+	g_autofree char *targets = cmd_lib_path("targets"), *clamped = NULL, *ssh_words = NULL;
+	const char *const dirs[] = { targets, NULL };
+	VX_GUARD(target_free) struct target *target = NULL;
+	RUN_OUTCOME_CLEAR struct run_outcome outcome = { 0 };
+	struct config_machine machine;
+	g_autoptr(GError) error = NULL;
+	struct run_request req = { 0 };
+	struct ssh_config ssh;
+	struct config config;
+
+	target = target_load(o->target, dirs, &error);
+	if (!target || !make_config(o, &config, &error) ||
+	    (o->ssh && !parse_ssh(o, &ssh, &ssh_words, &error)))
+		return cmd_fail("run", error);
+	config_machine_probe(&machine);
+	clamped = config_clamp_to_machine(&config, &machine);
+	if (clamped)
+		say(progress, clamped);
+	req = (struct run_request){
+		.config = &config, .target = target, .scenario = o->scenario,
+		.source = o->source, .module_params = o->params,
+		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
+		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
+		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
+		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device,
+		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
+	};
+	if (!run_execute(&req, &outcome, &error)) {
+		end_line(progress);
+		return cmd_fail("run", error);
+	}
+	end_line(progress);
+	return finish(o, &outcome);
+}
+
+static void defaults(struct options *o)
+{
+	if (!o->target)
+		o->target = g_strdup("ext4");
+	if (!o->scenario)
+		o->scenario = g_strdup("mount-cycles");
+	if (!o->output)
+		o->output = g_strdup("runs");
+	if (!o->cache)
+		o->cache = fs_default_cachedir();
+	if (!o->agent)
+		o->agent = cmd_lib_path("vexlab-agent");
+}
+
+#define STR(name, field, help, arg) \
+	{ name, 0, 0, G_OPTION_ARG_STRING, &o.field, help, arg }
+#define INT(name, field, help, arg) { name, 0, 0, G_OPTION_ARG_INT, &o.field, help, arg }
+#define FLAG(name, field, help) { name, 0, 0, G_OPTION_ARG_NONE, &o.field, help, NULL }
+
+int cmd_run(int argc, char **argv)
+{
+	struct options o = { .cycles = -1, .warmup = -1, .memory = -1, .vcpus = -1 };
+	const GOptionEntry entries[] = {
+		STR("target", target, "Filesystem under test: a name or a YAML file (ext4)", "NAME"),
+		STR("scenario", scenario, "What to do with it (mount-cycles)", "NAME"),
+		STR("source", source, "Source folder of a target that is built", "DIR"),
+		INT("cycles", cycles, "Measured cycles (100)", "N"),
+		INT("warmup", warmup, "Cycles before them (5)", "N"),
+		STR("mount-options", mount_options, "Instead of the target's", "LIST"),
+		STR("module-params", params, "More parameters for insmod", "\"a=1 b=2\""),
+		FLAG("fsmount", fsmount, "Mount by fsopen, fsconfig, fsmount, move_mount"),
+		FLAG("no-trace", no_trace, "Attach no probes: only the agent's own clock"),
+		STR("output", output, "Where runs are kept (runs)", "DIR"),
+		FLAG("json", json, "Print the whole report as JSON on stdout"),
+		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress on stderr", NULL },
+		STR("config", config_file, "Settings from a YAML file", "FILE"),
+		{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.set, "One setting, as in the file", "KEY=VALUE" },
+		INT("memory", memory, "Guest memory, MiB", "N"),
+		INT("vcpus", vcpus, "Guest CPUs", "N"),
+		STR("kernel", kernel, "Guest kernel, of `vexlab guest list`", "RELEASE"),
+		FLAG("cold", cold, "Boot anew; keep and use no ready state"),
+		FLAG("tcg", tcg, "No hardware acceleration, do not even try"),
+		STR("connect", uri, "libvirt URI (an embedded QEMU driver)", "URI"),
+		STR("ssh", ssh, "Use this guest instead of a VM of our own", "USER@HOST:PORT"),
+		STR("ssh-key", ssh_key, "Private key for it (the ssh-agent's)", "FILE"),
+		STR("ssh-known-hosts", ssh_known_hosts, "File that pins its host key", "FILE"),
+		STR("device", device, "Block device there that may be overwritten", "/dev/X"),
+		STR("cache", cache, "Where guest images and builds are kept", "DIR"),
+		STR("agent", agent, "Another agent binary", "FILE"),
+		FLAG("force", force, "Accepted for scripts: a run never asks"),
+		FLAG("list", list, "List targets and scenarios"),
+		{ NULL }
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+	g_autoptr(GError) error = NULL;
+	struct progress progress;
+	int code;
+
+	g_option_context_set_summary(context, "Boots a guest, drives a filesystem through a scenario, judges it.");
+	g_option_context_set_description(context,
+		"Exit codes: 0 passed, 1 test failures, 2 stability, 3 performance, 4 critical;\n"
+		"64 usage, 69 something is missing or does not build, 70 internal, 74 I/O, 78 configuration.\n");
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1) {
+		fprintf(stderr, "vexlab run: %s; `vexlab run --help` lists the options\n",
+			error ? error->message : "it takes options only");
+		options_clear(&o);
+		return EX_USAGE;
+	}
+	defaults(&o);
+	progress = (struct progress){ .tty = isatty(STDERR_FILENO), .quiet = o.quiet };
+	code = o.list ? list_all() : run(&o, &progress);
+	options_clear(&o);
+	return code;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mount-cycles: does it mount, work and unmount, and how fast. One cycle with
+ * real file work first, then a warm-up, then the measured cycles, then a few
+ * with the slab probes, whose cost would spoil the measured ones.
+ */
+#include "run_priv.h"
+
+#define SLAB_CYCLES	8
+#define FAILURES_MAX	3	/* in a row, then more of the same proves nothing */
+#define CHECK_FILES	16
+#define CHECK_BYTES	8192
+
+static gboolean file_work(struct run *run, GError **error)
+{
+	const char *strings[] = { run->mountpoint, NULL };
+	const struct step_spec spec = {
+		.op = VX_STEP_FILES, .kind = "files", .on_target = TRUE, .name = "file work",
+		.strings = strings, .num = { CHECK_FILES, CHECK_BYTES },
+	};
+	enum step_outcome outcome;
+
+	return run_step(run, &spec, &outcome, NULL, error);
+}
+
+/* *good FALSE: this cycle failed. */
+static gboolean one_cycle(struct run *run, gboolean with_files, gboolean *good, GError **error)
+{
+	enum step_outcome mounted, unmounted;
+
+	run->cycle++;
+	*good = FALSE;
+	if (!run_mount(run, &mounted, error))
+		return FALSE;
+	if (mounted != STEP_OK || run_guest_is_hurt(run))
+		return TRUE;
+	if (with_files && !file_work(run, error))
+		return FALSE;
+	if (!run_umount(run, &unmounted, error))
+		return FALSE;
+	*good = unmounted == STEP_OK;
+	return TRUE;
+}
+
+/* *go_on FALSE: failures in a row, or the guest is hurt. */
+static gboolean cycles(struct run *run, const char *phase, guint n, gboolean with_files,
+		       gboolean *go_on, GError **error)
+{
+	guint failures = 0, i;
+
+	run->phase = phase;
+	for (i = 0; i < n && *go_on; i++) {
+		g_autofree char *text = g_strdup_printf("%s %u of %u", phase, i + 1, n);
+		gboolean good;
+
+		run->req->progress.tick(run->req->progress.ctx, text, i + 1, n);
+		if (!one_cycle(run, with_files, &good, error))
+			return FALSE;
+		failures = good ? 0 : failures + 1;
+		if (run_guest_is_hurt(run) || failures >= FAILURES_MAX) {
+			journal_log(run->journal, "stopped in %s after cycle %" G_GUINT64_FORMAT
+				    ": %s", phase, run->cycle, run_guest_is_hurt(run) ?
+				    "the guest is hurt" : "too many failures in a row");
+			*go_on = FALSE;
+		}
+	}
+	return TRUE;
+}
+
+static gboolean mount_cycles(struct run *run, GError **error)
+{
+	const struct config *config = run->req->config;
+	const gboolean traced = !run->req->no_trace;
+	gboolean go_on = TRUE;
+
+	if (traced && !run_trace(run, VX_PROBES_MOUNT, TRUE, error))
+		return FALSE;
+	if (!cycles(run, "check", 1, TRUE, &go_on, error) ||
+	    !cycles(run, "warmup", config->warmup, FALSE, &go_on, error) ||
+	    !cycles(run, "measure", config->cycles, FALSE, &go_on, error))
+		return FALSE;
+	run->phase = "flush";
+	if (!session_flush(run->session, error))
+		return FALSE;
+	if (!traced || !go_on)
+		return TRUE;
+	if (!run_trace(run, VX_PROBES_MOUNT | VX_PROBES_SLAB, FALSE, error) ||
+	    !cycles(run, "slab", SLAB_CYCLES, FALSE, &go_on, error))
+		return FALSE;
+	run->phase = "flush";
+	return session_flush(run->session, error);
+}
+
+const struct scenario scenario_mount_cycles = {
+	.name = "mount-cycles",
+	.description = "mount and unmount N times after a warm-up; latency by phase",
+	.run = mount_cycles,
+};

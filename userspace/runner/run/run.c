@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "accel.h"
+#include "error.h"
+#include "event.h"
+#include "fsutil.h"
+#include "report.h"
+#include "run_priv.h"
+#include "wire.h"
+
+static const struct scenario *const scenarios[] = { &scenario_mount_cycles };
+
+const char *const *run_scenarios(void)
+{
+	static const char *list[2 * G_N_ELEMENTS(scenarios) + 1];
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(scenarios); i++) {
+		list[2 * i] = scenarios[i]->name;
+		list[2 * i + 1] = scenarios[i]->description;
+	}
+	return list;
+}
+
+static const struct scenario *find_scenario(const char *name, GError **error)
+{
+	g_autoptr(GString) known = g_string_new(NULL);
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(scenarios); i++) {
+		if (!strcmp(scenarios[i]->name, name))
+			return scenarios[i];
+		g_string_append_printf(known, "%s%s", i ? ", " : "", scenarios[i]->name);
+	}
+	g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "there is no scenario %s; there are: %s", name,
+		    known->str);
+	return NULL;
+}
+
+/* ---- what comes from the guest goes to disk first ------------------------------ */
+
+static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
+{
+	struct run *run = ctx;
+
+	journal_frame(run->journal, frame, payload);
+	if (frame->type == VX_MSG_LOG) {
+		g_autofree char *text = g_strndup(payload, MIN(frame->length, 1024));
+
+		journal_log(run->journal, "agent: %s", text);
+	}
+}
+
+static void on_console(void *ctx, const void *data, gsize len)
+{
+	struct run *run = ctx;
+
+	journal_console(run->journal, data, len);
+}
+
+static void on_note(void *ctx, json_t *json)
+{
+	struct run *run = ctx;
+	g_autofree char *text = json_dumps(json, JSON_COMPACT);
+
+	journal_log(run->journal, "guest: %s", text);
+	journal_json(run->journal, VX_REC_VM, json);
+}
+
+static void on_progress(void *ctx, const char *text)
+{
+	struct run *run = ctx;
+
+	journal_log(run->journal, "%s", text);
+	run->req->progress.tick(run->req->progress.ctx, text, 0, 0);
+}
+
+/* ---- steps --------------------------------------------------------------------- */
+
+static gboolean record_ok(const struct run *run, GError **error)
+{
+	const GError *broken = journal_error(run->journal);
+
+	if (broken && error)
+		*error = g_error_copy(broken);
+	return !broken;
+}
+
+static void log_step(struct run *run, const struct step_spec *spec, const struct vx_msg_step *msg)
+{
+	char buf[32];
+
+	report_ns(buf, sizeof(buf), (double)(msg->end_ns - msg->start_ns));
+	if (msg->err)
+		journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: %s after %s",
+			    (guint64)msg->id, spec->name, g_strerror(-msg->err), buf);
+	else
+		journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: ok, value %" G_GINT64_FORMAT
+			    ", %s", (guint64)msg->id, spec->name, (gint64)msg->value, buf);
+}
+
+gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
+		  struct step_result *ret, GError **error)
+{
+	STEP_RESULT_CLEAR struct step_result local = { 0 };
+	struct step_result *res = ret ? ret : &local;
+	guint ms = spec->deadline_ms ? spec->deadline_ms : run->req->config->step_deadline_ms;
+	struct vx_req_step req = {
+		.id = ++run->next_step, .op = spec->op, .deadline_ns = (guint64)ms * 1000000,
+		.num = { spec->num[0], spec->num[1], spec->num[2], spec->num[3] },
+	};
+
+	journal_json(run->journal, VX_REC_STEP_BEGIN,
+		     json_pack("{s:I, s:s, s:s, s:s, s:I, s:b}", "id", (json_int_t)req.id,
+			       "name", spec->name, "kind", spec->kind, "phase", run->phase,
+			       "cycle", (json_int_t)run->cycle, "target", spec->on_target));
+	if (!session_step(run->session, &req, spec->strings, res, error) || !record_ok(run, error))
+		return FALSE;
+	log_step(run, spec, &res->msg);
+	*outcome = res->msg.err == -ETIMEDOUT ? STEP_STUCK :
+		   res->msg.err || (spec->op == VX_STEP_EXEC && res->msg.value) ? STEP_FAILED :
+		   STEP_OK;
+	return TRUE;
+}
+
+gboolean run_guest_is_hurt(const struct run *run)
+{
+	const GPtrArray *findings = journal_findings(run->journal);
+	guint i;
+
+	for (i = 0; i < findings->len; i++) {
+		const struct finding *finding = g_ptr_array_index(findings, i);
+
+		if (finding->class <= FINDING_BUG || finding->class == FINDING_HANG ||
+		    finding->class == FINDING_GUEST_LOST)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error)
+{
+	const char *options = run->req->mount_options ? run->req->mount_options :
+			      run->req->target->mount_options;
+	const char *strings[] = { run->device, run->mountpoint, run->fstype,
+				  options ? options : "", NULL };
+	const struct step_spec spec = {
+		.op = VX_STEP_MOUNT, .kind = "mount", .on_target = TRUE, .name = "mount",
+		.strings = strings,
+		.num = { 0, run->req->new_mount_api ? VX_API_FSMOUNT : VX_API_MOUNT },
+	};
+
+	return run_step(run, &spec, outcome, NULL, error);
+}
+
+gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error)
+{
+	const char *strings[] = { run->mountpoint, NULL };
+	const struct step_spec spec = {
+		.op = VX_STEP_UMOUNT, .kind = "umount", .on_target = TRUE, .name = "umount",
+		.strings = strings,
+	};
+
+	return run_step(run, &spec, outcome, NULL, error);
+}
+
+gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error)
+{
+	struct vx_req_trace req = { .groups = groups, .reset = reset };
+	g_autofree char *text = NULL;
+	struct vx_msg_trace msg;
+
+	g_strlcpy(req.fstype, run->fstype, sizeof(req.fstype));
+	if (run->loaded->len)
+		g_strlcpy(req.module, g_ptr_array_index(run->loaded, run->loaded->len - 1),
+			  sizeof(req.module));
+	if (!session_trace(run->session, &req, &msg, error))
+		return FALSE;
+	if (msg.err) {
+		text = g_strdup_printf("the guest cannot trace (%s): no latency by phase in this run",
+				       g_strerror(-msg.err));
+		run->req->progress.say(run->req->progress.ctx, text);
+		journal_log(run->journal, "%s", text);
+	}
+	return record_ok(run, error);
+}
+
+/* ---- the run --------------------------------------------------------------------- */
+
+static char *make_dir(const struct run_request *req, const char *stamp, GError **error)
+{
+	g_autofree char *latest = g_build_filename(req->outdir, "latest", NULL);
+	g_autofree char *name = NULL, *dir = NULL;
+	guint i;
+
+	if (!fs_mkdir(req->outdir, 0755, error))
+		return NULL;
+	for (i = 0; i < 100; i++) {
+		g_free(name);
+		g_free(dir);
+		name = i ? g_strdup_printf("%s-%s-%u", stamp, req->target->name, i) :
+			   g_strdup_printf("%s-%s", stamp, req->target->name);
+		dir = g_build_filename(req->outdir, name, NULL);
+		if (!mkdir(dir, 0755))
+			break;
+		if (errno != EEXIST) {
+			g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot make %s: %s", dir,
+				    g_strerror(errno));
+			return NULL;
+		}
+	}
+	unlink(latest);
+	if (symlink(name, latest))
+		errno = 0;	/* a convenience; the run does not depend on it */
+	return g_steal_pointer(&dir);
+}
+
+static json_t *run_json(const struct run *run, const char *stamp, const struct guest_image *image,
+			enum vm_accel accel)
+{
+	const struct run_request *req = run->req;
+	const struct config *c = req->config;
+	const char *module = run->built ?
+		run->built->modules[run->built->nmodules - 1].info->name :
+		req->target->module == TARGET_MODPROBE ? req->target->module_name : "";
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, "
+			 "s:{s:i, s:i, s:i, s:i}}",
+		"stamp", stamp, "target", req->target->name, "scenario", req->scenario,
+		"module", module, "source", req->source ? req->source : "",
+		"kernel", image ? image->release : "", "accel",
+		req->ssh ? "foreign" : accel == VM_ACCEL_KVM ? "kvm" : "tcg",
+		"guest", req->ssh ? req->ssh->host : "", "mount_api",
+		req->new_mount_api ? "fsmount" : "mount",
+		"memory_mib", (int)c->memory_mib, "vcpus", (int)c->vcpus,
+		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", !req->no_trace,
+		"thresholds", "operation_ms", (int)c->operation_ms, "memory_kb", (int)c->memory_kb,
+		"cpu_percent", (int)c->cpu_percent, "io_per_second", (int)c->io_per_second);
+}
+
+static void build_line(void *ctx, const char *line)
+{
+	const struct run_request *req = ctx;
+	g_autofree char *text = g_strdup_printf("building: %s", line);
+
+	req->progress.tick(req->progress.ctx, text, 0, 0);
+}
+
+static gboolean build_module(struct run *run, const struct guest_image *image, GError **error)
+{
+	const struct run_request *req = run->req;
+	struct target_source source = { 0 };
+	g_autofree char *text = NULL;
+	struct modbuild_request build;
+
+	if (req->target->module != TARGET_SOURCE)
+		return TRUE;
+	if (!target_find_source(req->target, req->source, &source, error))
+		return FALSE;
+	build = (struct modbuild_request){
+		.module_dir = source.module_dir, .headers = image->headers,
+		.release = image->release, .mkfs_source = source.mkfs_source,
+		.cachedir = req->cachedir, .deadline_s = req->config->build_deadline_s,
+		.progress = build_line, .ctx = (void *)req,
+	};
+	run->built = modbuild_run(&build, req->cancellable, error);
+	target_source_clear(&source);
+	if (!run->built)
+		return FALSE;
+	text = g_strdup_printf("module %s for %s: %s in %.1f s",
+			       run->built->modules[run->built->nmodules - 1].info->name,
+			       image->release, run->built->cached ? "built before, taken" : "built",
+			       run->built->seconds);
+	req->progress.say(req->progress.ctx, text);
+	return TRUE;
+}
+
+static void say_ready(struct run *run)
+{
+	g_autofree char *text = g_strdup_printf("guest ready in %.2f s (%s start)",
+						session_ready_ms(run->session) / 1000,
+						session_how(run->session));
+
+	run->req->progress.say(run->req->progress.ctx, text);
+	journal_log(run->journal, "%s", text);
+}
+
+/* The part of a run during which the guest lives. */
+static gboolean drive(struct run *run, const struct scenario *scenario, GError **error)
+{
+	gboolean usable;
+
+	say_ready(run);
+	if (!run_setup(run, &usable, error))
+		return FALSE;
+	if (!usable)
+		return TRUE;
+	if (!scenario->run(run, error))
+		return FALSE;
+	return run_guest_is_hurt(run) || run_teardown(run, error);
+}
+
+static gboolean open_session(struct run *run, const struct guest_image *image,
+			     struct rundir *rundir, enum vm_accel accel, GError **error)
+{
+	const struct run_request *req = run->req;
+	const struct session_config config = {
+		.config = req->config, .image = image, .agent = req->agent,
+		.cachedir = req->cachedir, .rundir = rundir, .driver = &vm_libvirt,
+		.uri = req->uri, .accel = accel, .cold = req->cold,
+		.scratch_mib = MAX(req->target->device_mib, 1024), .ssh_port = req->ssh_port,
+		.ssh = req->ssh, .cancellable = req->cancellable,
+	};
+	const struct session_sink sink = {
+		.frame = on_frame, .console = on_console, .note = on_note,
+		.progress = on_progress, .ctx = run,
+	};
+
+	run->session = session_open(&config, &sink, error);
+	return run->session != NULL;
+}
+
+static void run_clear(struct run *run)
+{
+	session_close(run->session);
+	journal_close(run->journal);
+	modbuild_result_free(run->built);
+	g_free(run->fstype);
+	g_free(run->device);
+	g_free(run->mountpoint);
+	g_free(run->mkfs);
+	if (run->loaded)
+		g_ptr_array_unref(run->loaded);
+}
+
+/* The guest has gone or is about to: end the record, judge it, write the reports. */
+static gboolean conclude(struct run *run, struct run_outcome *out, const GError *why, GError **error)
+{
+	const gboolean lost = why && g_error_matches(why, SESSION_ERROR, SESSION_LOST);
+
+	out->interrupted = why && g_error_matches(why, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+	if (why)
+		journal_log(run->journal, "%s", why->message);
+	journal_finish(run->journal);
+	if (!out->interrupted)
+		journal_json(run->journal, VX_REC_END, json_pack("{s:b, s:s?}", "lost", lost,
+								 "why", why ? why->message : NULL));
+	out->analysis = analysis_read(out->dir, error);
+	if (!out->analysis)
+		return FALSE;
+	score_verdict(out->analysis, &out->verdict);
+	return report_write_files(out->dir, out->analysis, &out->verdict, error);
+}
+
+static gboolean with_guest(struct run *run, const struct scenario *scenario,
+			   const struct guest_image *image, struct rundir *rundir,
+			   struct run_outcome *out, GError **error)
+{
+	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+	g_autofree char *stamp = g_date_time_format(now, "%Y%m%dT%H%M%SZ");
+	g_autofree char *why = NULL;
+	g_autoptr(GError) local = NULL;
+	enum vm_accel accel = VM_ACCEL_TCG;
+
+	if (!run->req->ssh && run->req->config->acceleration && !run->req->force_tcg)
+		accel = vm_probe_accel(image->kernel, run->req->cachedir, FALSE, &why);
+	if (why)
+		run->req->progress.say(run->req->progress.ctx, why);
+	out->dir = make_dir(run->req, stamp, error);
+	if (!out->dir)
+		return FALSE;
+	run->journal = journal_open(out->dir, stamp, run->req->config->operation_ms, error);
+	if (!run->journal)
+		return FALSE;
+	journal_json(run->journal, VX_REC_RUN, run_json(run, stamp, image, accel));
+	if (open_session(run, image, rundir, accel, &local) && !drive(run, scenario, &local))
+		g_assert(local);
+	session_close(g_steal_pointer(&run->session));
+	if (local && local->domain != SESSION_ERROR &&
+	    !g_error_matches(local, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+		journal_log(run->journal, "%s", local->message);
+		g_propagate_prefixed_error(error, g_steal_pointer(&local), "%s", "");
+		return FALSE;
+	}
+	return conclude(run, out, local, error);
+}
+
+gboolean run_execute(const struct run_request *req, struct run_outcome *ret, GError **error)
+{
+	const struct scenario *scenario = find_scenario(req->scenario, error);
+	VX_GUARD(guest_free) struct guest_image *image = NULL;
+	struct run run = { .req = req, .phase = "setup" };
+	gint64 began = g_get_monotonic_time();
+	struct rundir_reaped reaped = { 0 };
+	struct rundir *rundir = NULL;
+	gboolean ok = FALSE;
+
+	if (!scenario)
+		return FALSE;
+	run.loaded = g_ptr_array_new_with_free_func(g_free);
+	/* A foreign guest's modules are built elsewhere: only what its kernel has can be run there. */
+	if (!req->ssh && !(image = guest_find(req->cachedir, req->kernel_release, error)))
+		goto out;
+	if (!rundir_reap(NULL, &reaped, error) || !build_module(&run, image, error))
+		goto out;
+	if (reaped.killed)
+		req->progress.say(req->progress.ctx, "cleared what an earlier vexlab had left");
+	rundir = rundir_create(NULL, error);
+	if (rundir)
+		ok = with_guest(&run, scenario, image, rundir, ret, error);
+out:
+	run_clear(&run);
+	rundir_destroy(rundir);
+	ret->seconds = (double)(g_get_monotonic_time() - began) / 1e6;
+	return ok;
+}
+
+void run_outcome_clear(struct run_outcome *outcome)
+{
+	g_clear_pointer(&outcome->dir, g_free);
+	g_clear_pointer(&outcome->analysis, analysis_free);
+}

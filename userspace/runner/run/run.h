@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A run from beginning to end. Control has one owner, here: it alone sees the
+ * guest and the findings, and decides what the next step is.
+ */
+#ifndef VEXLAB_RUN_H
+#define VEXLAB_RUN_H
+
+#include <gio/gio.h>
+#include "config.h"
+#include "guard.h"
+#include "score.h"
+#include "ssh.h"
+#include "target.h"
+#include "vm.h"
+
+struct run_progress {
+	/* A line that stays ("warm start in 0.6 s"). */
+	void (*say)(void *ctx, const char *text);
+	/* A line that is overwritten by the next ("cycle 37 of 100"); `done` of `all`. */
+	void (*tick)(void *ctx, const char *text, unsigned int done, unsigned int all);
+	void *ctx;
+};
+
+/* Borrowed for the run. */
+struct run_request {
+	const struct config *config;
+	const struct target *target;
+	const char *scenario;
+	const char *source;		/* of a target built from source, or NULL */
+	const char *module_params;	/* for insmod, beside the target's own; or NULL */
+	const char *mount_options;	/* instead of the target's; or NULL */
+	const char *outdir;		/* made if absent; its `latest` points to the run */
+	const char *cachedir, *agent, *kernel_release;
+	const char *uri;
+	gboolean force_tcg, cold, no_trace, new_mount_api;
+	unsigned int ssh_port;
+	const struct ssh_config *ssh;
+	const char *device;		/* block device in a foreign guest */
+	struct run_progress progress;
+	GCancellable *cancellable;
+};
+
+struct run_outcome {
+	char *dir;			/* of the run */
+	struct analysis *analysis;
+	struct verdict verdict;
+	gboolean interrupted;		/* Ctrl-C: results so far are there */
+	double seconds;
+};
+void run_outcome_clear(struct run_outcome *outcome);
+#define RUN_OUTCOME_CLEAR __attribute__((cleanup(run_outcome_clear)))
+
+/* FALSE: nothing could be judged; `error` says why (its code is the exit code). */
+gboolean run_execute(const struct run_request *request, struct run_outcome *ret, GError **error);
+
+/* NULL-terminated: name, description, name, description... */
+const char *const *run_scenarios(void);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Between run.c and the scenarios. */
+#ifndef VEXLAB_RUN_PRIV_H
+#define VEXLAB_RUN_PRIV_H
+
+#include "journal.h"
+#include "modbuild.h"
+#include "run.h"
+#include "session.h"
+
+struct run {
+	const struct run_request *req;
+	struct session *session;
+	struct journal *journal;
+	struct modbuild_result *built;		/* NULL: nothing was built */
+	char *fstype;				/* given by the target, or discovered */
+	char *device, *mountpoint, *mkfs;	/* in the guest */
+	guint64 next_step;
+	guint64 cycle;
+	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
+	GPtrArray *loaded;			/* modules we loaded, names, in order */
+};
+
+/* One step as scenarios write it. */
+struct step_spec {
+	enum vx_step_op op;
+	const char *kind;		/* "load", "unload", "exec", "mount", "umount", "files", "other" */
+	gboolean on_target;		/* exercises the target: its failure is the target's */
+	const char *name;		/* for people: "mount", "insmod vexfs.ko" */
+	const char *const *strings;
+	gint64 num[4];
+	guint deadline_ms;		/* 0: the configuration's */
+};
+
+enum step_outcome {
+	STEP_OK,
+	STEP_FAILED,		/* it answered with an error; recorded, the run may go on */
+	STEP_STUCK,		/* its deadline struck; the guest cannot be trusted any more */
+};
+
+/* FALSE: the guest is lost, the user interrupted, or the record cannot be written. */
+gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
+		  struct step_result *ret, GError **error);
+
+/* TRUE once something was found after which going on proves nothing (panic, oops, hang). */
+gboolean run_guest_is_hurt(const struct run *run);
+
+/* setup.c: module, type, mkfs, mount point; FALSE with `error`, or *usable FALSE: the target failed. */
+gboolean run_setup(struct run *run, gboolean *usable, GError **error);
+gboolean run_teardown(struct run *run, GError **error);
+
+gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
+gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error);
+gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error);
+
+struct scenario {
+	const char *name, *description;
+	gboolean (*run)(struct run *run, GError **error);
+};
+extern const struct scenario scenario_mount_cycles;
+
+#endif

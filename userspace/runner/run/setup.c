@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Making the target usable in the guest: its module, its type, a formatted device, a mount point. */
+#include <errno.h>
+#include <string.h>
+
+#include "error.h"
+#include "run_priv.h"
+#include "wire.h"
+
+/* A step of our own set-up: anything but success is ours to tell. */
+static gboolean must(struct run *run, const struct step_spec *spec, struct step_result *ret,
+		     GError **error)
+{
+	STEP_RESULT_CLEAR struct step_result local = { 0 };
+	struct step_result *res = ret ? ret : &local;
+	enum step_outcome outcome;
+
+	if (!run_step(run, spec, &outcome, res, error))
+		return FALSE;
+	if (outcome == STEP_OK)
+		return TRUE;
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "setting up the guest failed at %s: %s",
+		    spec->name, g_strerror(-res->msg.err));
+	return FALSE;
+}
+
+/* Names of the block device filesystems the guest knows now: the second column of /proc/filesystems. */
+static GHashTable *known_types(struct run *run, GError **error)
+{
+	const char *strings[] = { "/proc/filesystems", NULL };
+	const struct step_spec spec = {
+		.op = VX_STEP_READ, .kind = "other", .name = "read /proc/filesystems",
+		.strings = strings,
+	};
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+	g_auto(GStrv) lines = NULL;
+	GHashTable *types;
+	guint i;
+
+	if (!must(run, &spec, &res, error))
+		return NULL;
+	types = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	lines = g_strsplit(res.output, "\n", 512);
+	for (i = 0; lines[i]; i++) {
+		const char *tab = strchr(lines[i], '\t');
+
+		if (tab && tab[1])
+			g_hash_table_add(types, g_strdup(tab + 1));
+	}
+	return types;
+}
+
+static gboolean load_step(struct run *run, enum vx_step_op op, const char *what,
+			  const char *const *strings, gboolean *usable, GError **error)
+{
+	g_autofree char *name = g_strdup_printf("%s %s", vx_step_op_name(op), what);
+	const struct step_spec spec = {
+		.op = op, .kind = "load", .on_target = TRUE, .name = name, .strings = strings,
+	};
+	enum step_outcome outcome;
+
+	if (!run_step(run, &spec, &outcome, NULL, error))
+		return FALSE;
+	*usable = outcome == STEP_OK && !run_guest_is_hurt(run);
+	return TRUE;
+}
+
+static gboolean insert_built(struct run *run, gboolean *usable, GError **error)
+{
+	const char *own = run->req->target->module_params, *more = run->req->module_params;
+	g_autofree char *params = g_strjoin(own && more ? " " : "", own ? own : "",
+					    more ? more : "", NULL);
+	guint i;
+
+	for (i = 0; i < run->built->nmodules && *usable; i++) {
+		const struct modbuild_module *module = &run->built->modules[i];
+		g_autofree char *base = g_path_get_basename(module->path);
+		g_autofree char *remote = g_build_filename(session_workdir(run->session), base, NULL);
+		const char *strings[] = { remote, params, NULL };
+
+		if (!session_put(run->session, module->path, remote, 0644, error) ||
+		    !load_step(run, VX_STEP_INSMOD, base, strings, usable, error))
+			return FALSE;
+		if (*usable)
+			g_ptr_array_add(run->loaded, g_strdup(module->info->name));
+	}
+	return TRUE;
+}
+
+/* What the module registered is what appeared; a name the target gives must be among it. */
+static gboolean discover_type(struct run *run, GHashTable *before, GError **error)
+{
+	GHashTable *after = known_types(run, error);
+	g_autoptr(GString) fresh = g_string_new(NULL);
+	g_autofree char *first = NULL;
+	GHashTableIter iter;
+	gpointer name;
+
+	if (!after)
+		return FALSE;
+	g_hash_table_iter_init(&iter, after);
+	while (g_hash_table_iter_next(&iter, &name, NULL)) {
+		if (g_hash_table_contains(before, name))
+			continue;
+		g_string_append_printf(fresh, "%s%s", fresh->len ? ", " : "", (char *)name);
+		if (!first)
+			first = g_strdup(name);
+	}
+	if (!run->fstype)
+		run->fstype = g_steal_pointer(&first);
+	if (!run->fstype || !g_hash_table_contains(after, run->fstype)) {
+		g_set_error(error, VX_ERROR, VX_ERROR_CONFIG,
+			    "the module loads but does not register %s%s; what appeared in "
+			    "/proc/filesystems: %s", run->fstype ? "the type " : "a filesystem type",
+			    run->fstype ? run->fstype : "", fresh->len ? fresh->str : "nothing");
+		g_hash_table_unref(after);
+		return FALSE;
+	}
+	g_hash_table_unref(after);
+	return TRUE;
+}
+
+static gboolean load_module(struct run *run, gboolean *usable, GError **error)
+{
+	const struct target *target = run->req->target;
+	g_autofree char *text = NULL;
+	GHashTable *before;
+	gboolean ok = TRUE;
+
+	if (target->module == TARGET_MODPROBE) {
+		const char *strings[] = { target->module_name, NULL };
+
+		return load_step(run, VX_STEP_MODPROBE, target->module_name, strings, usable, error);
+	}
+	if (target->module != TARGET_SOURCE)
+		return TRUE;
+	before = known_types(run, error);
+	if (!before)
+		return FALSE;
+	ok = insert_built(run, usable, error);
+	if (ok && *usable)
+		ok = discover_type(run, before, error);
+	g_hash_table_unref(before);
+	if (ok && *usable) {
+		text = g_strdup_printf("loaded %s, filesystem type %s",
+				       (char *)g_ptr_array_index(run->loaded, run->loaded->len - 1),
+				       run->fstype);
+		run->req->progress.say(run->req->progress.ctx, text);
+	}
+	return ok;
+}
+
+static gboolean format_device(struct run *run, gboolean *usable, GError **error)
+{
+	g_auto(GStrv) argv = NULL;
+	struct step_spec spec = {
+		.op = VX_STEP_EXEC, .kind = "exec", .on_target = TRUE, .name = "mkfs",
+		.deadline_ms = 120000,
+	};
+	enum step_outcome outcome;
+
+	if (run->built && run->built->mkfs) {
+		run->mkfs = g_build_filename(session_workdir(run->session), "mkfs.target", NULL);
+		if (!session_put(run->session, run->built->mkfs, run->mkfs, 0755, error))
+			return FALSE;
+	}
+	argv = target_mkfs_argv(run->req->target, run->mkfs, run->device);
+	if (!argv)
+		return TRUE;
+	spec.strings = (const char *const *)argv;
+	if (!run_step(run, &spec, &outcome, NULL, error))
+		return FALSE;
+	*usable = outcome == STEP_OK && !run_guest_is_hurt(run);
+	return TRUE;
+}
+
+/* The scratch disk is the third; never format anything else. */
+static gboolean check_device(struct run *run, GError **error)
+{
+	const char *strings[] = { "/sys/block/vdc/serial", NULL };
+	const struct step_spec spec = {
+		.op = VX_STEP_READ, .kind = "other", .name = "find the scratch disk",
+		.strings = strings,
+	};
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+
+	if (run->req->ssh)
+		return TRUE;	/* the user named it */
+	if (!must(run, &spec, &res, error))
+		return FALSE;
+	if (g_str_has_prefix(res.output, "vexlab-scratch"))
+		return TRUE;
+	g_set_error(error, VX_ERROR, VX_ERROR_INTERNAL, "%s is not the scratch disk", run->device);
+	return FALSE;
+}
+
+gboolean run_setup(struct run *run, gboolean *usable, GError **error)
+{
+	const char *strings[] = { NULL, NULL };
+	const struct step_spec mkdir = {
+		.op = VX_STEP_MKDIR, .kind = "other", .name = "make the mount point",
+		.strings = strings, .num = { 0755 },
+	};
+
+	run->phase = "setup";
+	*usable = TRUE;
+	run->device = g_strdup(run->req->ssh ? run->req->device : session_device(run->session));
+	run->mountpoint = g_build_filename(run->req->ssh ? session_workdir(run->session) : "/mnt",
+					   "target", NULL);
+	run->fstype = g_strdup(run->req->target->fstype);
+	strings[0] = run->mountpoint;
+	return check_device(run, error) && must(run, &mkdir, NULL, error) &&
+	       load_module(run, usable, error) &&
+	       (!*usable || format_device(run, usable, error));
+}
+
+gboolean run_teardown(struct run *run, GError **error)
+{
+	enum step_outcome outcome = STEP_OK;
+
+	run->phase = "teardown";
+	while (run->loaded->len && outcome == STEP_OK && !run_guest_is_hurt(run)) {
+		const char *module = g_ptr_array_index(run->loaded, run->loaded->len - 1);
+		g_autofree char *name = g_strdup_printf("rmmod %s", module);
+		const char *strings[] = { module, NULL };
+		const struct step_spec spec = {
+			.op = VX_STEP_RMMOD, .kind = "unload", .on_target = TRUE, .name = name,
+			.strings = strings,
+		};
+
+		if (!run_step(run, &spec, &outcome, NULL, error))
+			return FALSE;
+		g_ptr_array_set_size(run->loaded, (int)run->loaded->len - 1);
+	}
+	return TRUE;
+}
