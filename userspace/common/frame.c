@@ -137,6 +137,7 @@ static size_t take(struct vx_decoder *dec, const unsigned char *p, size_t len,
 	whole = sizeof(*frame) + frame->length;
 	if (len < whole)
 		return 0;
+	dec->stats.summed_bytes += whole;
 	*sound = frame->crc == vx_frame_crc(frame, p + sizeof(*frame));
 	return *sound ? whole : skip(dec, p, len, whole);
 }

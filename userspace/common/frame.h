@@ -23,6 +23,7 @@ void vx_frame_seal(struct vx_frame *ret, uint16_t type, uint32_t epoch, uint64_t
 struct vx_decoder_stats {
 	uint64_t frames;	/* handed out */
 	uint64_t bytes;		/* fed */
+	uint64_t summed_bytes;	/* whose CRC was taken: at most 5 times those fed */
 	uint64_t bad_bytes;	/* belong to no sound frame */
 	uint64_t lost_frames;	/* gaps in the sequence of this epoch */
 	uint64_t odd_frames;	/* sequence numbers that go back: handed out all the same */
