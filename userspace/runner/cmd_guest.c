@@ -16,7 +16,9 @@ struct options {
 
 static int build(const struct options *opt)
 {
-	g_autofree char *recipes = cmd_lib_path("guest"), *init = cmd_lib_path("vexlab-init");
+	g_autofree char *recipe = cmd_lib_path("guest/build-rootfs.sh");
+	g_autofree char *recipes = g_path_get_dirname(recipe);
+	g_autofree char *init = cmd_lib_path("vexlab-init");
 	g_autoptr(GError) error = NULL;
 	gint64 start = g_get_monotonic_time();
 	double s;
