@@ -70,15 +70,28 @@ static inline void compat_touch(struct inode *dir)
 }
 #endif
 
+/* 7.3: create is always exclusive. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#define CREATE_EXCL_PARAM
+#else
+#define CREATE_EXCL_PARAM	, bool excl
+#endif
+
 /* 5.14 c1e3dbe9818e: libfs lends the operations of memory-only files. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 14, 0)
 #define compat_ram_aops ram_aops
 #else
+/* __set_page_dirty_no_writeback(), which is not exported. */
+static inline int compat_set_page_dirty(struct page *page)
+{
+	return !PageDirty(page) && !TestSetPageDirty(page);
+}
+
 static const struct address_space_operations compat_ram_aops = {
 	.readpage	= simple_readpage,
 	.write_begin	= simple_write_begin,
 	.write_end	= simple_write_end,
-	.set_page_dirty	= __set_page_dirty_no_writeback,
+	.set_page_dirty	= compat_set_page_dirty,
 };
 #endif
 
@@ -101,12 +114,12 @@ static inline void compat_pin(struct dentry *dentry, struct inode *inode)
 
 /* 6.8 da549bdd15c2: children are an hlist. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
-static inline struct dentry *d_first_child(const struct dentry *dentry)
+static inline struct dentry *d_first_child(struct dentry *dentry)
 {
 	return list_first_entry_or_null(&dentry->d_subdirs, struct dentry, d_child);
 }
 
-static inline struct dentry *d_next_sibling(const struct dentry *dentry)
+static inline struct dentry *d_next_sibling(struct dentry *dentry)
 {
 	if (list_is_last(&dentry->d_child, &dentry->d_parent->d_subdirs))
 		return NULL;

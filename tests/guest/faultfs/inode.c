@@ -75,7 +75,7 @@ static int faultfs_mknod(IDMAP_PARAM struct inode *dir, struct dentry *dentry, u
 	return make_node(dir, dentry, mode, dev);
 }
 
-static int faultfs_create(IDMAP_PARAM struct inode *dir, struct dentry *dentry, umode_t mode, bool excl)
+static int faultfs_create(IDMAP_PARAM struct inode *dir, struct dentry *dentry, umode_t mode CREATE_EXCL_PARAM)
 {
 	return make_node(dir, dentry, mode | S_IFREG, 0);
 }
