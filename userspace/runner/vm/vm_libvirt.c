@@ -32,6 +32,8 @@
 #define KILL_WAIT_MS	5000
 /* After QEMU's end, libvirt says why within milliseconds; a guest is gone all the same if it never does. */
 #define REASON_WAIT_MS	1000
+#define PREDECESSOR_TRIES 500
+#define PREDECESSOR_WAIT_US 5000
 
 struct vm {
 	const struct vm_config *config;
@@ -283,11 +285,21 @@ static void on_shutdown_event(virConnectPtr conn, virDomainPtr dom, const char *
 		set_why(vm, VM_GONE_CRASHED);
 }
 
+static gboolean qemu_is_alive(struct vm *vm)
+{
+	struct pollfd gone = { .fd = vm->pidfd, .events = POLLIN };
+
+	return poll(&gone, 1, 0) == 0;
+}
+
 static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *ctx)
 {
 	struct vm *vm = ctx;
 
 	if (event != VIR_DOMAIN_EVENT_STOPPED)
+		return 0;
+	/* Or it is about a predecessor of the same name. */
+	if (!vm->config->uri && (vm->pidfd < 0 || qemu_is_alive(vm)))
 		return 0;
 	if (detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
 		set_why(vm, VM_GONE_SHUTDOWN);
@@ -441,6 +453,23 @@ static gboolean take_over(struct vm *vm, GError **error)
 	return TRUE;
 }
 
+/*
+ * A predecessor of this name in this process, whose end libvirt has not taken
+ * note of yet (libvirt_destroy() does not wait). No other process sees this root.
+ */
+static void clear_predecessor(struct vm *vm)
+{
+	virDomainPtr old;
+
+	if (vm->config->uri)
+		return;
+	for (int i = 0; i < PREDECESSOR_TRIES && (old = virDomainLookupByName(vm->conn, vm->config->name)); i++) {
+		virDomainDestroy(old);
+		virDomainFree(old);
+		g_usleep(PREDECESSOR_WAIT_US);
+	}
+}
+
 static gboolean libvirt_boot(struct vm *vm, GError **error)
 {
 	g_autofree char *xml = build_xml(vm, error);
@@ -450,6 +479,7 @@ static gboolean libvirt_boot(struct vm *vm, GError **error)
 		return FALSE;
 	/* The embedded driver knows no autodestroy: there rundir_reap() sees to it. */
 	reaper = orphan_reaper_start();
+	clear_predecessor(vm);
 	vm->dom = virDomainCreateXML(vm->conn, xml, vm->config->uri ? VIR_DOMAIN_START_AUTODESTROY : 0);
 	orphan_reaper_stop(reaper);
 	if (!vm->dom) {
@@ -498,6 +528,7 @@ static gboolean libvirt_restore(struct vm *vm, const char *path, GError **error)
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_FILE, path);
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_DXML, xml);
 	reaper = orphan_reaper_start();
+	clear_predecessor(vm);
 	ret = virDomainRestoreParams(vm->conn, params, n, VIR_DOMAIN_SAVE_RUNNING);
 	orphan_reaper_stop(reaper);
 	virTypedParamsFree(params, n);
