@@ -73,7 +73,8 @@ static gboolean mount_cycles(struct run *run, GError **error)
 	const gboolean traced = !run->req->no_trace;
 	gboolean go_on = TRUE;
 
-	if (traced && !run_trace(run, VX_PROBES_MOUNT, TRUE, error))
+	/* Not traced means none attached: a warm start brings them along. */
+	if (!run_trace(run, traced ? VX_PROBES_MOUNT : 0, TRUE, error))
 		return FALSE;
 	if (!cycles(run, "check", 1, TRUE, &go_on, error) ||
 	    !cycles(run, "warmup", config->warmup, FALSE, &go_on, error) ||

@@ -109,7 +109,8 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 {
 	STEP_RESULT_CLEAR struct step_result local = { 0 };
 	struct step_result *res = ret ? ret : &local;
-	guint ms = spec->deadline_ms ? spec->deadline_ms : run->req->config->step_deadline_ms;
+	guint ms = MIN(spec->deadline_ms ? spec->deadline_ms : run->req->config->step_deadline_ms,
+		       run->req->config->watchdog_s * 1000);
 	struct vx_req_step req = {
 		.id = ++run->next_step, .op = spec->op, .deadline_ns = (guint64)ms * 1000000,
 		.num = { spec->num[0], spec->num[1], spec->num[2], spec->num[3] },
@@ -181,7 +182,7 @@ gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **err
 			  sizeof(req.module));
 	if (!session_trace(run->session, &req, &msg, error))
 		return FALSE;
-	if (msg.err) {
+	if (msg.err && groups) {
 		text = g_strdup_printf("the guest cannot trace (%s): no latency by phase in this run",
 				       g_strerror(-msg.err));
 		run->req->progress.say(run->req->progress.ctx, text);

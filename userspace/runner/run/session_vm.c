@@ -9,7 +9,6 @@
 #include "session_priv.h"
 #include "warm.h"
 
-#define BOOT_MS		60000	/* power-on to the agent's greeting */
 #define RESUME_MS	8000	/* after a restore */
 #define MIB		(G_GUINT64_CONSTANT(1) << 20)
 
@@ -139,7 +138,8 @@ static gboolean boot(struct session *s, GError **error)
 	s->sink.progress(s->sink.ctx, "booting the guest");
 	if (!new_vm(s, error) || !s->config.driver->boot(s->vm, error))
 		return FALSE;
-	if (session_await(s, VX_MSG_HELLO, 0, BOOT_MS, "the agent to come up", &local))
+	if (session_await(s, VX_MSG_HELLO, 0, s->config.config->boot_deadline_s * 1000,
+			  "the agent to come up", &local))
 		return session_greet(s, RESUME_MS, error);
 	if (!g_error_matches(local, SESSION_ERROR, SESSION_LOST)) {
 		g_propagate_error(error, g_steal_pointer(&local));
@@ -149,6 +149,22 @@ static gboolean boot(struct session *s, GError **error)
 	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
 		    "the guest did not come up: %s; what it said is in vm_console.log", s->lost);
 	return FALSE;
+}
+
+/*
+ * Loading and attaching the probes takes seconds under TCG: do it once, with a
+ * filter that nothing matches, so that each warm start finds them in place.
+ * What fails here is told when a run asks for it.
+ */
+static void preload_probes(struct session *s)
+{
+	struct vx_req_trace req = { .groups = VX_PROBES_ALL, .fstype = "-" };
+	struct vx_msg_trace msg;
+
+	if (session_trace(s, &req, &msg, NULL)) {
+		req.groups = VX_PROBES_MOUNT;
+		session_trace(s, &req, &msg, NULL);
+	}
 }
 
 /* Saves the guest that has just come up, and goes on from what was saved. */
@@ -161,7 +177,8 @@ static gboolean keep_state(struct session *s, const char *key, GError **error)
 	writer = warm_begin(s->config.cachedir, key, s->vm_config.memory_mib * MIB / 2, &local);
 	if (!writer)
 		return TRUE;	/* somebody else writes it, or there is no room: go on with this guest */
-	s->sink.progress(s->sink.ctx, "keeping the ready state");
+	s->sink.progress(s->sink.ctx, "loading the probes, keeping the ready state");
+	preload_probes(s);
 	if (!s->config.driver->save(s->vm, warm_writer_path(writer), &local)) {
 		warm_abort(writer);
 		drop_vm(s);

@@ -16,6 +16,7 @@ static const struct config defaults = {
 	.performance_interval_ms = 500,
 	.monitor_interval_ms = 1000,
 	.step_deadline_ms = 60000,
+	.boot_deadline_s = 60,
 	.build_deadline_s = 1800,
 	.auto_recovery = TRUE,
 	.recovery_attempts = 5,
@@ -46,11 +47,12 @@ static const struct yaml_field vm_fields[] = {
 };
 
 static const struct yaml_field watch_fields[] = {
-	UINT("watchdog_s", watchdog_s, 1, DAY_S, "s", "silence after which the guest is given up"),
-	UINT("heartbeat_s", heartbeat_s, 1, 3600, "s", "between the agent's signs of life"),
+	UINT("watchdog_s", watchdog_s, 1, DAY_S, "s", "a step that takes longer is given up, whatever its own deadline"),
+	UINT("heartbeat_s", heartbeat_s, 1, 3600, "s", "silence of the agent, which beats once a second, after which the guest is lost"),
 	UINT("performance_interval_ms", performance_interval_ms, 10, 3600000, "ms", "between performance samples"),
 	UINT("monitor_interval_ms", monitor_interval_ms, 10, 3600000, "ms", "between looks at the guest"),
 	UINT("step_deadline_ms", step_deadline_ms, 10, DAY_MS, "ms", "for one step in the guest"),
+	UINT("boot_deadline_s", boot_deadline_s, 1, DAY_S, "s", "from power-on to the agent's greeting"),
 	UINT("build_deadline_s", build_deadline_s, 1, DAY_S, "s", "for building the module under test"),
 	{ 0 },
 };

@@ -15,11 +15,12 @@ struct config {
 	unsigned int vcpus;
 	gboolean acceleration;		/* use KVM where it works */
 	/* watch.* */
-	unsigned int watchdog_s;	/* silence of the guest after which it is given up */
-	unsigned int heartbeat_s;
+	unsigned int watchdog_s;	/* no step may take longer, whatever its own deadline */
+	unsigned int heartbeat_s;	/* silence of the agent after which the guest is lost */
 	unsigned int performance_interval_ms;
 	unsigned int monitor_interval_ms;
 	unsigned int step_deadline_ms;
+	unsigned int boot_deadline_s;	/* power-on to the agent's greeting */
 	unsigned int build_deadline_s;	/* for building the module under test */
 	/* recovery.* */
 	gboolean auto_recovery;
