@@ -446,7 +446,9 @@ static gboolean take_over(struct vm *vm, GError **error)
 	if (vm->pid)
 		vm->pidfd = syscall(SYS_pidfd_open, (pid_t)vm->pid, 0);
 	if (vm->pidfd < 0 || !stream_is_connected(vm->channel)) {
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "QEMU died as it started");
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s", vm->config->uri ?
+			    "QEMU did not connect to this run's sockets: the libvirt at that address must be on this "
+			    "machine and run QEMU as this user" : "QEMU died as it started");
 		return FALSE;
 	}
 	vm->pidfd_watch = g_unix_fd_add(vm->pidfd, G_IO_IN, on_pidfd, vm);
@@ -612,11 +614,11 @@ static char *last_stderr(struct vm *vm)
 {
 	g_autofree char *name = g_strconcat(vm->config->name, ".log", NULL), *text = NULL;
 	g_autofree char *file = g_build_filename(vm->config->rundir, "libvirt", "log", "qemu", name, NULL);
-	char *found = NULL, *line;
+	char *found = NULL, *line, *rest;
 
 	if (!g_file_get_contents(file, &text, NULL, NULL))
 		return NULL;
-	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		if (strstr(line, "qemu-system") && strstr(line, ": ") && !strstr(line, "/qemu-system"))
 			found = line;
 	return g_strdup(found);
