@@ -44,7 +44,7 @@ ifneq ($(filter-out $(ENTRY),$(or $(MAKECMDGOALS),all)),)
 NEED_TOOLS := 1
 endif
 
-PKGS	:= glib-2.0 gio-2.0 gio-unix-2.0 jansson libcyaml yaml-0.1 zlib libssh
+PKGS	:= glib-2.0 gio-2.0 gio-unix-2.0 jansson yaml-0.1 zlib libssh
 VIRT_PKGS := libvirt libvirt-qemu libvirt-glib-1.0
 ifdef NEED_TOOLS
 ifneq ($(shell pkg-config --exists $(PKGS) libvirt libvirt-glib-1.0 cmocka && command -v $(CLANG) && echo ok | tail -1),)
@@ -79,7 +79,7 @@ i_score		:= $(i_detect) $R/score
 i_report	:= $(i_score) $R/report
 i_run		:= $(i_report) $R/vm $R/link $R/scenario $R/guest $R/run
 i_cmd		:= $(i_run) $R
-i_tests		:= $(i_cmd) userspace/agent tests/unit
+i_tests		:= $(i_cmd) userspace/agent tests/unit tests/integration
 
 HOST_DIRS	:= base vm link record scenario guest detect score report run
 
