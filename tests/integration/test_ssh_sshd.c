@@ -402,6 +402,36 @@ static void test_refused_user_key(void **state)
 	connect_fails("stranger", "known", VX_ERROR_PERM, "authorized_keys", NULL);
 }
 
+/* The key comes from an agent, and from an agent that has only another one. */
+static void test_key_from_agent(void **state)
+{
+	g_autofree char *sock = at("agent.sock");
+	const char *const argv[] = { "ssh-agent", "-D", "-a", sock, NULL };
+	g_autoptr(GSubprocess) agent = NULL;
+	struct ssh_config c = config("user", "known");
+	VX_GUARD(ssh_guest_free) struct ssh_guest *stranger = NULL;
+	VX_GUARD(ssh_guest_free) struct ssh_guest *g = NULL;
+	g_autoptr(GError) error = NULL;
+	int i;
+
+	agent = g_subprocess_newv(argv, G_SUBPROCESS_FLAGS_STDOUT_SILENCE, NULL);
+	assert_non_null(agent);
+	g_setenv("SSH_AUTH_SOCK", sock, TRUE);
+	for (i = 0; i < 500 && access(sock, F_OK); i++)
+		g_usleep(10000);
+	sh("ssh-add -q %s/stranger", dir);
+	c.key = NULL;
+	stranger = ssh_guest_new(&c, NULL);
+	assert_false(ssh_guest_connect(stranger, NULL, &error));
+	assert_true(g_error_matches(error, VX_ERROR, VX_ERROR_PERM));
+	assert_non_null(strstr(error->message, "every key of the ssh-agent"));
+	sh("ssh-add -q %s/user", dir);
+	g = connected(&c);
+	g_unsetenv("SSH_AUTH_SOCK");
+	g_subprocess_force_exit(agent);
+	g_subprocess_wait(agent, NULL, NULL);
+}
+
 static void test_retries_until_up(void **state)
 {
 	VX_GUARD(ssh_guest_free) struct ssh_guest *g = NULL;
@@ -927,7 +957,7 @@ int main(void)
 		T(test_status_and_signal), T(test_output_and_words), T(test_output_is_bounded),
 		T(test_timeout_kills), T(test_cancel_run), T(test_background_child),
 		T(test_unknown_host_key), T(test_missing_known_hosts), T(test_changed_host_key), T(test_refused_user_key),
-		T(test_retries_until_up),
+		T(test_key_from_agent), T(test_retries_until_up),
 		T(test_put), T(test_cleanup), T(test_put_is_checked), T(test_server_dies_in_transfer),
 		T(test_stream_100_mb), T(test_run_beside_stream), T(test_stream_end), T(test_stream_stop),
 		T(test_stream_lost_and_back), T(test_heartbeat),

@@ -45,7 +45,8 @@ gboolean sg_alive(struct ssh_guest *g, GError **error)
 		sg_lose(g, ssh_get_error(g->session));
 	if (!g->lost)
 		return TRUE;
-	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "lost the SSH session to %s (%s): see that the guest still runs, then connect again",
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+		    "lost the SSH session to %s (%s): see that the guest still runs, then connect again",
 		    g->where, g->lost);
 	return FALSE;
 }
@@ -114,7 +115,8 @@ static gboolean is_name(const char *text, const char *extra)
 static gboolean config_check(const struct ssh_config *c, GError **error)
 {
 	if (!is_name(c->host, ".-_:%")) {
-		g_set_error(error, VX_ERROR, VX_ERROR_CONFIG, "SSH host '%s' is neither a name nor an address (user and port are options of their own)",
+		g_set_error(error, VX_ERROR, VX_ERROR_CONFIG,
+			    "SSH host '%s' is neither a name nor an address (user and port are options of their own)",
 			    c->host ? c->host : "");
 		return FALSE;
 	}
@@ -131,11 +133,13 @@ static gboolean config_check(const struct ssh_config *c, GError **error)
 		return FALSE;
 	}
 	if (!c->known_hosts || !*c->known_hosts) {
-		g_set_error(error, VX_ERROR, VX_ERROR_CONFIG, "no known_hosts file for %s: name one that holds the guest's host key", c->host);
+		g_set_error(error, VX_ERROR, VX_ERROR_CONFIG,
+			    "no known_hosts file for %s: name one that holds the guest's host key", c->host);
 		return FALSE;
 	}
 	if (!c->key && !g_getenv("SSH_AUTH_SOCK")) {
-		g_set_error(error, VX_ERROR, VX_ERROR_CONFIG, "no key for %s: name a private key file, or start an ssh-agent and ssh-add one", c->host);
+		g_set_error(error, VX_ERROR, VX_ERROR_CONFIG,
+			    "no key for %s: name a private key file, or start an ssh-agent and ssh-add one", c->host);
 		return FALSE;
 	}
 	return TRUE;

@@ -33,7 +33,8 @@ struct ssh_config {
 	const char *user;		/* (root) */
 	const char *key;		/* private key file without passphrase (NULL: the ssh-agent's keys) */
 	const char *known_hosts;	/* file with the pinned key, format of sshd(8); required */
-	unsigned int connect_timeout_ms; /* one attempt, login included (10000) */
+	unsigned int connect_timeout_ms; /* one attempt, login included; a third of it
+					  * for the first word, if there are retries left (10000) */
 	unsigned int retries;		/* further attempts if the guest cannot be reached, at most 30 (0) */
 	unsigned int backoff_ms;	/* before the first retry, then doubled, each +-25 % (200) */
 	unsigned int backoff_max_ms;	/* what doubling stops at (5000) */

@@ -130,7 +130,8 @@ static gboolean refused(struct ssh_guest *g, const char *what, GError **error)
 {
 	if (!sg_alive(g, error))
 		return FALSE;
-	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s refuses %s (%s): see that its sshd lets this user run commands, and MaxSessions",
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+		    "%s refuses %s (%s): see that its sshd lets this user run commands, and MaxSessions",
 		    g->where, what, ssh_get_error(g->session));
 	return FALSE;
 }

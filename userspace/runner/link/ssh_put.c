@@ -33,7 +33,8 @@ static gboolean path_ok(const char *remote, GError **error)
 
 	if (remote[0] == '/' && len > 1 && len < SG_PATH_MAX && remote[len - 1] != '/')
 		return TRUE;
-	g_set_error(error, VX_ERROR, VX_ERROR_CONFIG, "'%.64s' is no path for a file on the guest: give an absolute one, shorter than %d bytes",
+	g_set_error(error, VX_ERROR, VX_ERROR_CONFIG,
+		    "'%.64s' is no path for a file on the guest: give an absolute one, shorter than %d bytes",
 		    remote, SG_PATH_MAX);
 	return FALSE;
 }
@@ -207,7 +208,8 @@ static gboolean check(struct put *p, const struct ssh_result *r, GError **error)
 	if (r->status != 0)
 		return guest_failed(p->guest, "writing", p->temp, r, error);
 	if (!p->digest[0]) {
-		g_set_error(error, VX_ERROR, VX_ERROR_PROTOCOL, "%s stopped taking %s before its end, without saying why: see that `cat` works there",
+		g_set_error(error, VX_ERROR, VX_ERROR_PROTOCOL,
+			    "%s stopped taking %s before its end, without saying why: see that `cat` works there",
 			    p->guest->where, p->local);
 		return FALSE;
 	}
@@ -219,7 +221,9 @@ static gboolean check(struct put *p, const struct ssh_result *r, GError **error)
 	}
 	if (g_str_equal(digest, p->digest))
 		return TRUE;
-	g_set_error(error, VX_ERROR, VX_ERROR_PROTOCOL, "%s arrived damaged on %s (SHA-256 here %s, there %.64s): try again, and if it stays so distrust that guest's disk or memory",
+	g_set_error(error, VX_ERROR, VX_ERROR_PROTOCOL,
+		    "%s arrived damaged on %s (SHA-256 here %s, there %.64s): try again, and if it stays so "
+		    "distrust that guest's disk or memory",
 		    p->local, p->guest->where, p->digest, digest[0] ? "another" : "unknown");
 	return FALSE;
 }
