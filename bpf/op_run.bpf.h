@@ -122,12 +122,13 @@ static __always_inline void op_pause(struct op *op)
 	__u32 dev = op->dev;
 
 	op_charge_to(op, op->phase);
-	if (op->rec.flags & VX_FSOP_IOWAIT_VALID && fix_blkio_delay(&blkio_ns))
-		op->rec.blkio_wait_ns += blkio_ns - op->blkio_ns;
-	if (!(op->rec.flags & VX_FSOP_DEFERRED))
-		op->rec.span_ns = op->last_ns - op->rec.start_ns;
 	if (dev)
 		bpf_map_delete_elem(&devices, &dev);
+	if (op->rec.flags & VX_FSOP_DEFERRED)	/* what follows is the caller's time only */
+		return;
+	if (op->rec.flags & VX_FSOP_IOWAIT_VALID && fix_blkio_delay(&blkio_ns))
+		op->rec.blkio_wait_ns += blkio_ns - op->blkio_ns;
+	op->rec.span_ns = op->last_ns - op->rec.start_ns;
 }
 
 /* NULL: the state map is full, which is counted. */
@@ -204,6 +205,9 @@ static __noinline int op_emit(struct op *op)
 	}
 	op->rec.total_ns = total;
 	op->rec.offcpu_ns = offcpu;
+	/* 6.12 was seen to book more delay than the task was off CPU for. */
+	if (op->rec.blkio_wait_ns > offcpu)
+		op->rec.blkio_wait_ns = offcpu;
 	hist_add(kind, VX_PHASE_TYPES, total);
 	emit(&op->rec, VX_EVENT_FSOP, sizeof(op->rec));
 	return 0;
