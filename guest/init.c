@@ -240,7 +240,7 @@ static void start_sshd(void)
 	for (waited = 0; net_up("eth0", "10.0.2.15") && waited < 2000; waited += 10)
 		sleep_ms(10);
 	net_up("lo", "127.0.0.1");
-	execl("/usr/sbin/sshd", "sshd", "-D", "-e", (char *)NULL);
+	execl("/usr/sbin/sshd", "/usr/sbin/sshd", "-D", "-e", (char *)NULL);
 	say("sshd: %s", strerror(errno));
 	_exit(1);
 }
