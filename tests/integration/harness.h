@@ -140,7 +140,8 @@ static inline const char *word_at(json_t *json, const char *path)
 
 static inline char *read_file(const char *dir, const char *name)
 {
-	g_autofree char *path = g_build_filename(dir, name, NULL);
+	g_autofree char *whole = g_canonicalize_filename(dir, test_dir);
+	g_autofree char *path = g_build_filename(whole, name, NULL);
 	char *text = NULL;
 
 	if (!g_file_get_contents(path, &text, NULL, NULL))

@@ -53,7 +53,8 @@ static void check_files(const char *dir)
 	static const char *const stamped[] = {
 		"enhanced_vexfs_test_*.log", "performance_metrics_*.json", "crash_detection_*.log",
 	};
-	g_autoptr(GDir) listing = g_dir_open(dir, 0, NULL);
+	g_autofree char *whole = g_canonicalize_filename(dir, test_dir);
+	g_autoptr(GDir) listing = g_dir_open(whole, 0, NULL);
 	const char *name;
 	guint i, found = 0;
 
