@@ -114,11 +114,19 @@ static __always_inline bool fix_run_clock_per_cpu(void)
 /* ns the current task has waited for block I/O; false: delay accounting is off. */
 static __always_inline bool fix_blkio_delay(__u64 *ret)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_delay_info *delays;
+	struct task_struct *task;
 
 	if (!bpf_core_field_exists(struct task_struct, delays))
 		return false;
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		delays = bpf_get_current_task_btf()->delays;
+		if (!delays)
+			return false;
+		*ret = delays->blkio_delay;
+		return true;
+	}
+	task = (void *)bpf_get_current_task();
 	delays = BPF_CORE_READ(task, delays);
 	if (!delays)
 		return false;
@@ -133,23 +141,21 @@ static __always_inline bool fix_blkio_delay(__u64 *ret)
  * bio.bi_bdev instead of bi_disk: 309dca309fc3 ("block: store a block_device
  * pointer in struct bio", 5.12).
  */
-static __always_inline struct bio *fix_queued_bio(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline struct bio *fix_queued_bio(__u64 *ctx)
 {
 	if (bpf_core_field_exists(struct bio, bi_bdev))
-		return (void *)ctx->args[0];
-	return (void *)ctx->args[1];
+		return (void *)ctx[0];
+	return (void *)ctx[1];
 }
 
 static __always_inline dev_t fix_bio_dev(struct bio *bio)
 {
 	struct bio___5_11 *old = (void *)bio;
-	struct gendisk *disk;
 
 	if (bpf_core_field_exists(struct bio, bi_bdev))
-		return BPF_CORE_READ(bio, bi_bdev, bd_dev);
-	disk = BPF_CORE_READ(old, bi_disk);
-	return BPF_CORE_READ(disk, major) << VX_MINOR_BITS |
-	       (BPF_CORE_READ(disk, first_minor) + BPF_CORE_READ(old, bi_partno));
+		return bio->bi_bdev->bd_dev;
+	return old->bi_disk->major << VX_MINOR_BITS |
+	       (old->bi_disk->first_minor + old->bi_partno);
 }
 
 /*

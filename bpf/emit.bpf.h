@@ -52,23 +52,30 @@ static __always_inline void emit_task(struct vx_event *event)
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 }
 
-/* `event` begins with a struct vx_event whose task and step the caller has filled. */
-static __always_inline bool emit(void *event, __u16 type, __u16 size)
+/*
+ * `event` begins with a struct vx_event whose task and step the caller has
+ * filled; `size` is a constant, so that the copy is plain stores.
+ */
+static __always_inline bool emit(struct vx_event *event, __u16 type, const __u16 size)
 {
 	struct vx_cpu_stats *stats = emit_stats();
-	struct vx_event *head = event;
-	bool fits;
+	__u64 wakeup = emit_wakeup(size);
+	void *room = bpf_ringbuf_reserve(&ring, size, 0);
 
-	head->type = type;
-	head->size = size;
-	head->cpu = bpf_get_smp_processor_id();
-	head->ts = bpf_ktime_get_ns();
-	fits = !bpf_ringbuf_output(&ring, event, size, emit_wakeup(size));
-	if (stats && fits)
+	if (!room) {
+		if (stats)
+			__sync_fetch_and_add(&stats->lost, 1);
+		return false;
+	}
+	event->type = type;
+	event->size = size;
+	event->cpu = bpf_get_smp_processor_id();
+	event->ts = bpf_ktime_get_ns();
+	__builtin_memcpy(room, event, size);
+	bpf_ringbuf_submit(room, wakeup);
+	if (stats)
 		__sync_fetch_and_add(&stats->emitted, 1);
-	else if (stats)
-		__sync_fetch_and_add(&stats->lost, 1);
-	return fits;
+	return true;
 }
 
 static __always_inline void emit_count_lost_state(void)

@@ -3,42 +3,41 @@
 #ifndef VEXLAB_HIST_BPF_H
 #define VEXLAB_HIST_BPF_H
 
-#include <vexlab/event.h>
-#include <vexlab/hist.h>
+#include <vexlab/probe_hist.h>
 #include <bpf/bpf_helpers.h>
 
-#define VX_HISTS_PER_OP	(VX_PHASE_TYPES + 1)	/* the last one is the total */
-
-/* Index: op * VX_HISTS_PER_OP + phase. */
+/* Index: enum vx_op. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, VX_OP_TYPES * VX_HISTS_PER_OP);
+	__uint(max_entries, VX_OP_TYPES);
 	__type(key, __u32);
-	__type(value, struct vx_hist);
+	__type(value, struct vx_probe_hist);
 } hists SEC(".maps");
 
 /*
- * Global, not static: the verifier then walks it once and not once a call,
- * which was half a second of loading for each program that emits.
+ * Global, not static: the verifier then walks its 32 ways once, and not once
+ * for each phase of each program that emits.
  */
-__noinline int hist_add(__u32 op, __u32 phase, __u64 ns)
+__noinline __u32 hist_slot(__u64 ns)
 {
-	__u32 key = op * VX_HISTS_PER_OP + phase, slot;
-	struct vx_hist *hist = bpf_map_lookup_elem(&hists, &key);
+	return vx_hist_index(ns);
+}
 
-	if (!hist)
-		return 0;
-	slot = vx_hist_index(ns);
-	if (slot >= VX_HIST_SLOTS)	/* cannot be; the verifier wants it said */
-		return 0;
-	if (!hist->count || ns < hist->min_ns)
-		hist->min_ns = ns;
-	if (ns > hist->max_ns)
-		hist->max_ns = ns;
-	hist->count++;
-	hist->sum_ns += ns;
-	hist->slots[slot]++;
-	return 0;
+static __always_inline void hist_add(struct vx_probe_hist *hist, __u32 row, __u64 ns)
+{
+	__u32 slot = hist_slot(ns);
+	struct vx_probe_sum *sum;
+
+	if (row >= VX_PROBE_HIST_ROWS || slot >= VX_HIST_SLOTS)
+		return;		/* cannot be; the verifier wants it said */
+	sum = &hist->sums[row];
+	if (!sum->count || ns < sum->min_ns)
+		sum->min_ns = ns;
+	if (ns > sum->max_ns)
+		sum->max_ns = ns;
+	sum->count++;
+	sum->sum_ns += ns;
+	hist->slots[row][slot]++;
 }
 
 #endif

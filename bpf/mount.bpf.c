@@ -7,7 +7,8 @@
  *			sys_fsmount; sys_move_mount; put_fs_context when given up
  *	umount2(2)	sys_umount > path_umount; then, as task work before user
  *			mode is reached: cleanup_mnt > deactivate_locked_super
- *			> (kill_sb) > generic_shutdown_super > sync_filesystem, evict_inodes
+ *			> (kill_sb) > generic_shutdown_super >
+ *			shrink_dcache_for_umount, sync_filesystem, evict_inodes, put_super
  *	otherwise	deactivate_locked_super of the last reference
  *
  * Bind mounts, remounts, moves and propagation changes never come by
@@ -92,6 +93,7 @@ int BPF_PROG(type_found, const char *name, struct file_system_type *type)
 		return 0;
 	}
 	op_match(op, fstype);
+	op->type = (__u64)type;
 	op->stage = OP_MATCHED;
 	op_phase(op, VX_PHASE_PARSE);
 	return 0;
@@ -141,7 +143,7 @@ static __always_inline void super_in_hand(struct super_block *sb)
 		return;
 	if (sb->s_root)			/* somebody else's, filled already */
 		return;
-	if (!op_type_matches(sb->s_type->name, fstype))
+	if ((__u64)sb->s_type != op->type && !op_type_matches(sb->s_type->name, fstype))
 		return;			/* one that the filesystem mounts for itself */
 	op_charge_to(op, VX_PHASE_GET_TREE);
 	op->phase = VX_PHASE_FILL_SUPER;
@@ -474,24 +476,35 @@ int BPF_PROG(shutdown_enter, struct super_block *sb)
 	return 0;
 }
 
-SEC("fentry/sync_filesystem")
-int BPF_PROG(sync_enter, struct super_block *sb)
+/*
+ * What lies between this and evict_inodes is sync_filesystem, which is not
+ * probed itself: put_super may well call it again (ext4 does, thrice), and
+ * that is put_super's time.
+ */
+SEC("fexit/shrink_dcache_for_umount")
+int BPF_PROG(dcache_exit, struct super_block *sb)
 {
 	shutdown_phase(sb, VX_PHASE_SYNC);
 	return 0;
 }
 
-SEC("fexit/sync_filesystem")
-int BPF_PROG(sync_exit, struct super_block *sb, int ret)
+SEC("fentry/evict_inodes")
+int BPF_PROG(evict_enter, struct super_block *sb)
 {
-	shutdown_phase(sb, VX_PHASE_EVICT);
+	struct op *op = op_current();
+
+	if (op && op->phase == VX_PHASE_SYNC && op_tears_down(op, sb))
+		op_phase(op, VX_PHASE_EVICT);
 	return 0;
 }
 
 SEC("fexit/evict_inodes")
 int BPF_PROG(evict_exit, struct super_block *sb)
 {
-	shutdown_phase(sb, VX_PHASE_PUT_SUPER);
+	struct op *op = op_current();
+
+	if (op && op->phase == VX_PHASE_EVICT && op_tears_down(op, sb))
+		op_phase(op, VX_PHASE_PUT_SUPER);
 	return 0;
 }
 
@@ -504,7 +517,6 @@ int BPF_PROG(shutdown_exit, struct super_block *sb)
 
 /* --- block I/O --------------------------------------------------------------- */
 
-#define REQ_OP_MASK	0xff
 #define REQ_OP_IS_WRITE	1	/* odd operations move data to the device, or clear it there */
 
 /*
@@ -512,26 +524,25 @@ int BPF_PROG(shutdown_exit, struct super_block *sb)
  * device of the operation: jbd2, writeback. As the filesystem submitted it: the
  * block layer may merge and split further down.
  */
-SEC("raw_tp/block_bio_queue")
-int bio_queued(struct bpf_raw_tracepoint_args *ctx)
+SEC("tp_btf/block_bio_queue")
+int bio_queued(__u64 *ctx)
 {
 	struct bio *bio;
 	struct op *op;
-	__u32 dev, *tid, size;
+	__u32 tid, size;
 
 	if (!op_any_running())
 		return 0;
 	bio = fix_queued_bio(ctx);
 	op = op_current();
 	if (!op) {
-		dev = fix_bio_dev(bio);
-		tid = bpf_map_lookup_elem(&devices, &dev);
-		op = tid ? bpf_map_lookup_elem(&ops, tid) : NULL;
+		tid = watcher_of(fix_bio_dev(bio));
+		op = tid ? bpf_map_lookup_elem(&ops, &tid) : NULL;
 	}
 	if (!op)
 		return 0;
-	size = BPF_CORE_READ(bio, bi_iter.bi_size);
-	if (BPF_CORE_READ(bio, bi_opf) & REQ_OP_IS_WRITE) {
+	size = bio->bi_iter.bi_size;
+	if (bio->bi_opf & REQ_OP_IS_WRITE) {
 		__sync_fetch_and_add(&op->rec.io_writes, 1);
 		__sync_fetch_and_add(&op->rec.io_write_bytes, size);
 	} else {
@@ -555,7 +566,7 @@ __noinline int mark_emit(__u64 cookie)
 	mark.seq = mark_seq++;
 	mark.head.step = step;
 	emit_task(&mark.head);
-	return emit(&mark, VX_EVENT_MARK, sizeof(mark));
+	return emit(&mark.head, VX_EVENT_MARK, sizeof(mark));
 }
 
 /* Run by BPF_PROG_TEST_RUN, arguments: count, cookie. Returns how many found room. */

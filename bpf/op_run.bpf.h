@@ -26,13 +26,13 @@ struct {
 	__type(value, struct op);
 } held SEC(".maps");
 
-/* Devices that are being mounted or unmounted, for I/O that others submit. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 512);
-	__type(key, __u32);		/* kernel's dev_t */
-	__type(value, __u32);		/* thread id */
-} devices SEC(".maps");
+/*
+ * Devices that are being mounted or unmounted, for I/O that others submit:
+ * dev << 32 | tid. One place for each hash: of two that fall together the last
+ * one wins, and the other goes without what others submit for it.
+ */
+#define WATCH_BITS	6
+__u64 watched[1 << WATCH_BITS];
 
 /* Written by user space at run time. */
 __u64 filter[VX_FSTYPE_LEN / sizeof(__u64)];	/* filesystem type, zero padded; zero: every one */
@@ -83,14 +83,23 @@ static __always_inline void op_phase(struct op *op, __u32 phase)
 	op->phase = op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : phase;
 }
 
+static __always_inline __u64 *watch_place(__u32 dev)
+{
+	return &watched[dev * 0x9e3779b1u >> (32 - WATCH_BITS)];
+}
+
 static __always_inline void op_watch_device(struct op *op)
 {
-	__u32 dev = op->dev, tid;
+	if (op->dev)
+		*watch_place(op->dev) = (__u64)op->dev << 32 | op_tid();
+}
 
-	if (!dev)
-		return;
-	tid = op_tid();
-	bpf_map_update_elem(&devices, &dev, &tid, BPF_ANY);
+/* Who mounts or unmounts this device: thread id, 0: nobody. */
+static __always_inline __u32 watcher_of(__u32 dev)
+{
+	__u64 place = *watch_place(dev);
+
+	return place >> 32 == dev ? (__u32)place : 0;
 }
 
 static __always_inline void op_set_sb(struct op *op, struct super_block *sb)
@@ -119,11 +128,10 @@ static __always_inline void op_resume(struct op *op, __u64 now)
 static __always_inline void op_pause(struct op *op)
 {
 	__u64 blkio_ns;
-	__u32 dev = op->dev;
 
 	op_charge_to(op, op->phase);
-	if (dev)
-		bpf_map_delete_elem(&devices, &dev);
+	if (op->dev)
+		*watch_place(op->dev) = 0;
 	if (op->rec.flags & VX_FSOP_DEFERRED)	/* what follows is the caller's time only */
 		return;
 	if (op->rec.flags & VX_FSOP_IOWAIT_VALID && fix_blkio_delay(&blkio_ns))
@@ -131,20 +139,38 @@ static __always_inline void op_pause(struct op *op)
 	op->rec.span_ns = op->last_ns - op->rec.start_ns;
 }
 
+/* Word by word: a copy of a blank one would cost more. */
+static __always_inline void op_blank(struct op *op)
+{
+	__builtin_memset(op, 0, sizeof(*op));
+}
+
+static __always_inline struct op *op_entry(void)
+{
+	__u32 tid = op_tid();
+	struct op *op = bpf_map_lookup_elem(&ops, &tid);
+
+	if (op) {
+		if (op->stage != OP_NONE && op->stage != OP_ENTERED)
+			op_count_running(-1);	/* its end was never seen */
+		op_blank(op);
+		return op;
+	}
+	if (bpf_map_update_elem(&ops, &tid, &no_op, BPF_ANY))
+		return NULL;
+	return bpf_map_lookup_elem(&ops, &tid);
+}
+
 /* NULL: the state map is full, which is counted. */
 static __always_inline struct op *op_begin(__u8 kind, __u8 api, __u8 stage)
 {
 	__u64 now = bpf_ktime_get_ns();
-	__u32 tid = op_tid();
-	struct op *op;
+	struct op *op = op_entry();
 
-	if (bpf_map_update_elem(&ops, &tid, &no_op, BPF_ANY)) {
+	if (!op) {
 		emit_count_lost_state();
 		return NULL;
 	}
-	op = bpf_map_lookup_elem(&ops, &tid);
-	if (!op)
-		return NULL;
 	op->rec.op = kind;
 	op->rec.api = api;
 	op->rec.start_ns = now;
@@ -177,39 +203,42 @@ static __always_inline void op_match(struct op *op, const __u64 name[2])
 /* The current task is through with it, whatever became of it. */
 static __always_inline void op_drop(struct op *op)
 {
-	__u32 tid = op_tid();
-
 	if (op->stage != OP_ENTERED)
 		op_count_running(-1);
-	bpf_map_delete_elem(&ops, &tid);
+	op->stage = OP_NONE;
 }
 
 /* Sums up, into histograms and ring. `op` may lie in any map. */
 static __noinline int op_emit(struct op *op)
 {
 	__u64 total = 0, offcpu = 0;
+	struct vx_probe_hist *hist;
 	__u32 phase, kind;
 
 	if (!op)
 		return 0;
 	kind = op->rec.op;
+	hist = bpf_map_lookup_elem(&hists, &kind);
+	if (!hist)
+		return 0;
 	for (phase = 0; phase < VX_PHASE_TYPES; phase++) {
 		__u64 ns = op->rec.phase_ns[phase];
 
-		if (phase != VX_PHASE_DEFERRED) {
-			total += ns;
-			offcpu += op->rec.phase_offcpu_ns[phase];
-		}
-		if (ns)
-			hist_add(kind, phase, ns);
+		if (!ns)
+			continue;
+		hist_add(hist, phase, ns);
+		if (phase == VX_PHASE_DEFERRED)
+			continue;
+		total += ns;
+		offcpu += op->rec.phase_offcpu_ns[phase];
 	}
+	hist_add(hist, VX_PHASE_TYPES, total);
 	op->rec.total_ns = total;
 	op->rec.offcpu_ns = offcpu;
 	/* 6.12 was seen to book more delay than the task was off CPU for. */
 	if (op->rec.blkio_wait_ns > offcpu)
 		op->rec.blkio_wait_ns = offcpu;
-	hist_add(kind, VX_PHASE_TYPES, total);
-	emit(&op->rec, VX_EVENT_FSOP, sizeof(op->rec));
+	emit(&op->rec.head, VX_EVENT_FSOP, sizeof(op->rec));
 	return 0;
 }
 

@@ -16,7 +16,7 @@
 #define VX_HIST_MAX_LOG2 40
 #define VX_HIST_SLOTS	((VX_HIST_MAX_LOG2 - VX_HIST_BITS + 1) * VX_HIST_SUB)
 
-/* As the kernel keeps it for each (operation, phase), one per CPU. Zero is empty. */
+/* One histogram. Zero is empty. */
 struct vx_hist {
 	__u64 count;
 	__u64 sum_ns;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <vexlab/probe_hist.h>
 #include "mount.skel.h"
 #include "slab.skel.h"
 #include "probes.h"
@@ -20,7 +21,6 @@
 #define RING_BYTES_DEFAULT	(4u << 20)
 #define WAKE_BYTES_DEFAULT	(16u << 10)
 #define PROGRAMS_MAX		64	/* of all groups together */
-#define HISTS_PER_OP		(VX_PHASE_TYPES + 1)	/* as in bpf/hist.bpf.h */
 
 struct program {
 	struct vx_probe_status status;
@@ -308,7 +308,7 @@ static void forget_operations(struct probes *p)
 
 	clear_map(p->mount->maps.ops);
 	clear_map(p->mount->maps.held);
-	clear_map(p->mount->maps.devices);
+	memset(p->mount->bss->watched, 0, sizeof(p->mount->bss->watched));
 	bpf_map_update_elem(bpf_map__fd(p->mount->maps.running), &zero, &zero, BPF_ANY);
 	p->mount->bss->nr_held = 0;
 }
@@ -455,24 +455,27 @@ int probes_marks(struct probes *p, uint32_t count, uint64_t cookie)
 
 /* --- reading ------------------------------------------------------------------ */
 
-static void hist_sum(struct vx_hist *sum, const struct vx_hist *one)
+static void hist_sum(struct vx_hist *total, const struct vx_probe_hist *one, unsigned int row)
 {
-	if (!one->count)
+	const struct vx_probe_sum *sum = &one->sums[row];
+
+	if (!sum->count)
 		return;
-	if (!sum->count || one->min_ns < sum->min_ns)
-		sum->min_ns = one->min_ns;
-	if (one->max_ns > sum->max_ns)
-		sum->max_ns = one->max_ns;
-	sum->count += one->count;
-	sum->sum_ns += one->sum_ns;
+	if (!total->count || sum->min_ns < total->min_ns)
+		total->min_ns = sum->min_ns;
+	if (sum->max_ns > total->max_ns)
+		total->max_ns = sum->max_ns;
+	total->count += sum->count;
+	total->sum_ns += sum->sum_ns;
 	for (unsigned int i = 0; i < VX_HIST_SLOTS; i++)
-		sum->slots[i] += one->slots[i];
+		total->slots[i] += one->slots[row][i];
 }
 
 int probes_hist(struct probes *p, enum vx_op op, unsigned int phase, struct vx_hist *ret)
 {
-	uint32_t key = op * HISTS_PER_OP + phase;
-	struct vx_hist *percpu, sum = { 0 };
+	struct vx_hist total = { 0 };
+	struct vx_probe_hist *percpu;
+	uint32_t key = op;
 	int err;
 
 	if (op >= VX_OP_TYPES || phase > VX_PHASE_TYPES)
@@ -484,13 +487,13 @@ int probes_hist(struct probes *p, enum vx_op op, unsigned int phase, struct vx_h
 		return -ENOMEM;
 	err = bpf_map_lookup_elem(bpf_map__fd(p->mount->maps.hists), &key, percpu);
 	for (int cpu = 0; !err && cpu < p->cpus; cpu++)
-		hist_sum(&sum, &percpu[cpu]);
+		hist_sum(&total, &percpu[cpu], phase);
 	free(percpu);
 	if (err)
 		return err;
-	if (!sum.count)
+	if (!total.count)
 		return -ENODATA;
-	*ret = sum;
+	*ret = total;
 	return 0;
 }
 
