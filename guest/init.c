@@ -202,7 +202,6 @@ static void mount_volatile(void)
 	mount_or_say("tmpfs", "/vexlab", "tmpfs", 0, "mode=755");
 	mount_or_say("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "ptmxmode=666");
 	mount_or_say("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
-	mount_or_say("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount_or_say("bpf", "/sys/fs/bpf", "bpf", 0, NULL);
 	mkdir("/run/sshd", 0755);
 }
