@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The figures of docs/PERFORMANCE.md: medians, and ratios taken within one run
+ * on one guest, what is compared in turn (A B A B ...).
+ *
+ *	bench_vexlab AGENT [cold|warm|trace|channel|step]...
+ */
+#include <gio/gio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accel.h"
+#include "error.h"
+#include "event.h"
+#include "fsutil.h"
+#include "session.h"
+#include "ssh.h"
+
+#define MOUNTPOINT "/mnt/target"
+
+struct bench {
+	struct config config;
+	struct guest_image *image;
+	struct rundir *rundir;
+	char *agent, *cachedir;
+	struct session *session;
+	guint64 step;
+	guint64 marks, bad_marks, next_mark;
+	guint64 lost, emitted;
+};
+
+static void die(const char *what, GError *error)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, error ? error->message : "failed");
+	exit(1);
+}
+
+static int by_value(gconstpointer a, gconstpointer b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double at(GArray *values, double q)
+{
+	g_array_sort(values, by_value);
+	return values->len ? g_array_index(values, double, (guint)(q * (values->len - 1))) : 0;
+}
+
+static void row(const char *what, GArray *values, const char *unit, const char *goal)
+{
+	printf("| %-44s | %10.3f | %10.3f | %10.3f | %-6s | %3u | %s |\n", what, at(values, 0),
+	       at(values, .5), at(values, 1), unit, values->len, goal);
+	fflush(stdout);
+}
+
+static void one(const char *what, double value, const char *unit, const char *goal)
+{
+	g_autoptr(GArray) values = g_array_new(FALSE, FALSE, sizeof(double));
+
+	g_array_append_val(values, value);
+	row(what, values, unit, goal);
+}
+
+/* ---- what the guest says ------------------------------------------------------- */
+
+static void count_losses(struct bench *b, const void *payload, guint32 length)
+{
+	struct vx_msg_stats head;
+	struct vx_cpu_stats cpu;
+	guint32 i;
+
+	memcpy(&head, payload, sizeof(head));
+	b->lost = b->emitted = 0;
+	for (i = 0; i < head.cpus && sizeof(head) + (i + 1) * sizeof(cpu) <= length; i++) {
+		memcpy(&cpu, (const char *)payload + sizeof(head) + i * sizeof(cpu), sizeof(cpu));
+		b->lost += cpu.lost + cpu.lost_state;
+		b->emitted += cpu.emitted;
+	}
+}
+
+static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
+{
+	const struct vx_event *event;
+	struct vx_event_iter it;
+	struct bench *b = ctx;
+
+	if (frame->type == VX_MSG_STATS && frame->length >= sizeof(struct vx_msg_stats))
+		count_losses(b, payload, frame->length);
+	if (frame->type != VX_MSG_EVENTS)
+		return;
+	vx_event_iter_init(&it, payload, frame->length);
+	while ((event = vx_event_iter_next(&it)))
+		b->marks += event->type == VX_EVENT_MARK;
+	b->bad_marks += it.bad;
+}
+
+static void on_console(void *ctx, const void *data, gsize len)
+{
+}
+
+static void on_note(void *ctx, json_t *json)
+{
+	json_decref(json);
+}
+
+static void on_progress(void *ctx, const char *text)
+{
+}
+
+static void open_guest(struct bench *b, gboolean cold, guint ssh_port)
+{
+	const struct session_config config = {
+		.config = &b->config, .image = b->image, .agent = b->agent,
+		.cachedir = b->cachedir, .rundir = b->rundir, .driver = &vm_libvirt,
+		.accel = vm_probe_accel(b->image->kernel, b->cachedir, FALSE, NULL),
+		.cold = cold, .scratch_mib = 1024, .ssh_port = ssh_port,
+	};
+	const struct session_sink sink = { on_frame, on_console, on_note, on_progress, b };
+	GError *error = NULL;
+
+	b->session = session_open(&config, &sink, &error);
+	if (!b->session)
+		die("no guest", error);
+}
+
+static void close_guest(struct bench *b)
+{
+	session_close(b->session);
+	b->session = NULL;
+}
+
+/* ns by the agent's own clock. */
+static double step(struct bench *b, enum vx_step_op op, const char *const *strings, gint64 n0,
+		   gint64 n1)
+{
+	struct vx_req_step req = {
+		.id = ++b->step, .op = op, .deadline_ns = 60000000000ull, .num = { n0, n1 },
+	};
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+	GError *error = NULL;
+
+	if (!session_step(b->session, &req, strings, &res, &error))
+		die("step", error);
+	if (res.msg.err || (op == VX_STEP_EXEC && res.msg.value)) {
+		fprintf(stderr, "bench: step %u: %s %s\n", op, g_strerror(-res.msg.err), res.output);
+		exit(1);
+	}
+	return (double)(res.msg.end_ns - res.msg.start_ns);
+}
+
+static void prepare_ext4(struct bench *b)
+{
+	const char *mkfs[] = { "mkfs.ext4", "-q", "-F", session_device(b->session), NULL };
+	const char *dir[] = { MOUNTPOINT, NULL };
+
+	step(b, VX_STEP_EXEC, mkfs, 0, 0);
+	step(b, VX_STEP_MKDIR, dir, 0755, 0);
+}
+
+static double cycle(struct bench *b)
+{
+	const char *mount[] = { session_device(b->session), MOUNTPOINT, "ext4", "", NULL };
+	const char *umount[] = { MOUNTPOINT, NULL };
+
+	return step(b, VX_STEP_MOUNT, mount, 0, VX_API_MOUNT) +
+	       step(b, VX_STEP_UMOUNT, umount, 0, 0);
+}
+
+static double trace(struct bench *b, guint32 groups)
+{
+	struct vx_req_trace req = { .groups = groups, .reset = 1, .fstype = "ext4" };
+	gint64 start = g_get_monotonic_time();
+	struct vx_msg_trace msg;
+	GError *error = NULL;
+
+	if (!session_trace(b->session, &req, &msg, &error))
+		die("trace", error);
+	return (double)(g_get_monotonic_time() - start) / 1e3;
+}
+
+/* ---- the benches ------------------------------------------------------------------ */
+
+static void bench_start(struct bench *b, gboolean cold)
+{
+	g_autoptr(GArray) ready = g_array_new(FALSE, FALSE, sizeof(double));
+	guint i;
+
+	open_guest(b, FALSE, 0);	/* makes the ready state where there is none */
+	close_guest(b);
+	for (i = 0; i < (cold ? 5 : 11); i++) {
+		double s;
+
+		open_guest(b, cold, 0);
+		s = session_ready_ms(b->session) / 1e3;
+		g_array_append_val(ready, s);
+		close_guest(b);
+	}
+	row(cold ? "cold boot to the agent's answer" : "warm start to the agent's answer", ready, "s",
+	    cold ? "<= 3" : "<= 1");
+}
+
+/* Tracing on against off, block by block in one guest. */
+static void bench_trace(struct bench *b)
+{
+	const guint blocks = 20, per_block = 15;
+	g_autoptr(GArray) on = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autoptr(GArray) off = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autoptr(GArray) ratios = g_array_new(FALSE, FALSE, sizeof(double));
+	guint i, j, k;
+
+	open_guest(b, FALSE, 0);
+	prepare_ext4(b);
+	for (i = 0; i < 20; i++)
+		cycle(b);
+	for (i = 0; i < blocks; i++) {
+		double median[2];
+
+		for (k = 0; k < 2; k++) {
+			g_autoptr(GArray) block = g_array_new(FALSE, FALSE, sizeof(double));
+			const gboolean traced = k ^ (i & 1);
+
+			trace(b, traced ? VX_PROBES_MOUNT : 0);
+			cycle(b);
+			for (j = 0; j < per_block; j++) {
+				double ms = cycle(b) / 1e6;
+
+				g_array_append_val(block, ms);
+				g_array_append_val(traced ? on : off, ms);
+			}
+			median[traced] = at(block, .5);
+		}
+		median[0] = median[1] / median[0];
+		g_array_append_val(ratios, median[0]);
+	}
+	row("ext4 mount+umount, no probes", off, "ms", "");
+	row("ext4 mount+umount, traced", on, "ms", "");
+	one("traced / not, ratio of medians", at(on, .5) / at(off, .5), "", "<= 1.01");
+	row("traced / not, ratio block by block", ratios, "", "<= 1.01");
+	one("traced / not, ratio of fastest tenths", at(on, .1) / at(off, .1), "", "<= 1.01");
+	close_guest(b);
+}
+
+static double marks(struct bench *b, guint64 count, guint64 rate)
+{
+	const struct vx_req_marks req = { .count = count, .cookie = 1, .rate = rate };
+	gint64 start = g_get_monotonic_time();
+	GError *error = NULL;
+
+	b->marks = 0;
+	if (!session_marks(b->session, &req, &error))
+		die("marks", error);
+	return (double)b->marks / ((double)(g_get_monotonic_time() - start) / 1e6);
+}
+
+static void bench_channel(struct bench *b)
+{
+	const guint64 count = 2000000;
+	g_autoptr(GArray) rates = g_array_new(FALSE, FALSE, sizeof(double));
+	guint64 lost = 0, missing = 0, storm;
+	gint64 start;
+	double s;
+	guint i;
+
+	open_guest(b, FALSE, 0);
+	prepare_ext4(b);
+	trace(b, VX_PROBES_MOUNT);
+	for (i = 0; i < 5; i++) {
+		double rate = marks(b, count, 0);
+
+		g_array_append_val(rates, rate);
+		lost += b->lost;
+		missing += count - b->marks;
+		trace(b, VX_PROBES_MOUNT);
+	}
+	row("events/s guest to host (64-byte events)", rates, "1/s", ">= 500000");
+	one("of 10,000,000 of these: lost in the kernel", (double)lost, "", "0");
+	one("of 10,000,000 of these: missing on the host", (double)missing, "", "0");
+	start = g_get_monotonic_time();
+	for (i = 0; i < 50; i++)
+		cycle(b);
+	s = (double)(g_get_monotonic_time() - start) / 1e6;
+	storm = (guint64)(100 / s) * 10 + 1;
+	trace(b, VX_PROBES_MOUNT);
+	marks(b, storm * 5, storm);
+	one("mount storm, events/s", 100 / s, "1/s", "");
+	one("at 10 times that for 5 s: lost", (double)b->lost + (double)(storm * 5 - b->marks), "",
+	    "0");
+	close_guest(b);
+}
+
+static GArray *ssh_times(struct ssh_guest *guest, guint n, gboolean reconnect)
+{
+	GArray *times = g_array_new(FALSE, FALSE, sizeof(double));
+	const char *argv[] = { "true", NULL };
+	GError *error = NULL;
+	guint i;
+
+	for (i = 0; i < n; i++) {
+		SSH_RESULT_CLEAR struct ssh_result result = { 0 };
+		gint64 start = g_get_monotonic_time();
+		double ms;
+
+		if ((reconnect && !ssh_guest_connect(guest, NULL, &error)) ||
+		    !ssh_guest_run(guest, argv, 30000, NULL, &result, &error))
+			die("ssh", error);
+		ms = (double)(g_get_monotonic_time() - start) / 1e3;
+		g_array_append_val(times, ms);
+	}
+	return times;
+}
+
+/* The old way, a command over SSH, against a step of the agent. */
+static void bench_step(struct bench *b)
+{
+	const guint port = 20000 + (guint)g_random_int_range(0, 20000);
+	const struct ssh_config ssh = {
+		.host = "127.0.0.1", .port = port, .key = b->image->ssh_key,
+		.known_hosts = b->image->known_hosts, .retries = 20,
+	};
+	g_autoptr(GArray) steps = g_array_new(FALSE, FALSE, sizeof(double));
+	GArray *connect, *exec;
+	struct ssh_guest *guest;
+	GError *error = NULL;
+	guint i;
+
+	open_guest(b, TRUE, port);
+	for (i = 0; i < 500; i++) {
+		gint64 start = g_get_monotonic_time();
+		double ms;
+
+		step(b, VX_STEP_NOP, NULL, 0, 0);
+		ms = (double)(g_get_monotonic_time() - start) / 1e3;
+		g_array_append_val(steps, ms);
+	}
+	guest = ssh_guest_new(&ssh, &error);
+	if (!guest || !ssh_guest_connect(guest, NULL, &error))
+		die("ssh", error);
+	exec = ssh_times(guest, 20, FALSE);
+	connect = ssh_times(guest, 5, TRUE);
+	row("agent step, round trip", steps, "ms", "");
+	row("SSH command on an open session", exec, "ms", "");
+	row("SSH connect and command", connect, "ms", "");
+	one("SSH command (open session) / agent step", at(exec, .5) / at(steps, .5), "x", "");
+	one("SSH connect and command / agent step", at(connect, .5) / at(steps, .5), "x", "");
+	ssh_guest_free(guest);
+	g_array_unref(exec);
+	g_array_unref(connect);
+	close_guest(b);
+}
+
+static void run_named(struct bench *b, const char *name)
+{
+	if (!strcmp(name, "cold"))
+		bench_start(b, TRUE);
+	else if (!strcmp(name, "warm"))
+		bench_start(b, FALSE);
+	else if (!strcmp(name, "trace"))
+		bench_trace(b);
+	else if (!strcmp(name, "channel"))
+		bench_channel(b);
+	else if (!strcmp(name, "step"))
+		bench_step(b);
+	else
+		die(name, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const all[] = { "cold", "warm", "trace", "channel", "step" };
+	struct config_machine machine;
+	GError *error = NULL;
+	struct bench b = { 0 };
+	int i;
+
+	if (argc < 2) {
+		fprintf(stderr, "usage: bench_vexlab AGENT [cold|warm|trace|channel|step]...\n");
+		return EX_USAGE;
+	}
+	config_init(&b.config);
+	config_machine_probe(&machine);
+	g_free(config_clamp_to_machine(&b.config, &machine));
+	b.agent = g_canonicalize_filename(argv[1], NULL);
+	b.cachedir = fs_default_cachedir();
+	b.image = guest_find(b.cachedir, NULL, &error);
+	if (!b.image || !rundir_reap(NULL, NULL, &error) ||
+	    !(b.rundir = rundir_create(NULL, &error)))
+		die("set-up", error);
+	printf("| %-44s | %10s | %10s | %10s | %-6s | %3s | goal |\n", "what", "min", "median", "max",
+	       "unit", "n");
+	printf("|---|---|---|---|---|---|---|\n");
+	if (argc == 2)
+		for (i = 0; i < (int)G_N_ELEMENTS(all); i++)
+			run_named(&b, all[i]);
+	for (i = 2; i < argc; i++)
+		run_named(&b, argv[i]);
+	rundir_destroy(b.rundir);
+	guest_free(b.image);
+	g_free(b.agent);
+	g_free(b.cachedir);
+	return 0;
+}
