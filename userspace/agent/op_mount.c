@@ -39,6 +39,7 @@ static void say_context_log(struct op_run *run, int fs)
 
 	while ((n = read(fs, line, sizeof(line) - 1)) > 0) {
 		line[n] = '\0';
+		line[strcspn(line, "\n")] = '\0';
 		op_say(run, "%s\n", line);
 	}
 }

@@ -59,7 +59,9 @@ static int on_step(struct agent *agent, const void *payload, size_t len)
 	struct vx_req_step req = { 0 };
 	struct vx_msg_step msg = { 0 };
 
-	memcpy(&req, payload, len < sizeof(req) ? len : sizeof(req));
+	if (len < sizeof(req))
+		return -EINVAL;
+	memcpy(&req, payload, sizeof(req));
 	msg.id = req.id;
 	/* Before the worker starts, so that its first event bears the step. */
 	if (!steps_running(agent->steps, NULL))

@@ -292,8 +292,9 @@ static size_t note_file(struct steps *steps, size_t at, const char *path)
 
 	if (fd >= 0)
 		close(fd);
-	if (n < 0)
-		n = snprintf(steps->notes + at, NOTES_MAX - at, "(%s)\n", strerror(errno));
+	if (n <= 0)
+		n = snprintf(steps->notes + at, NOTES_MAX - at, "(%s)\n",
+			     n ? strerror(errno) : "none: it is running");
 	at += (size_t)n < NOTES_MAX - 1 - at ? (size_t)n : NOTES_MAX - 1 - at;
 	steps->notes[at] = '\0';
 	return at;
