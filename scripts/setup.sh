@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
 # Install what building and running vexlab needs on Debian 12, and nothing that is there already.
 #
 # Backports come from the same mirror, signed by the same key, that the machine's own apt

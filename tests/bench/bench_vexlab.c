@@ -112,10 +112,11 @@ static void on_progress(void *ctx, const char *text)
 
 static void open_guest(struct bench *b, gboolean cold, guint ssh_port)
 {
+	g_autofree char *why = NULL;
 	const struct session_config config = {
 		.config = &b->config, .image = b->image, .agent = b->agent,
 		.cachedir = b->cachedir, .rundir = b->rundir, .driver = &vm_libvirt,
-		.accel = vm_probe_accel(b->image->kernel, b->cachedir, FALSE, NULL),
+		.accel = vm_probe_accel(b->image->kernel, b->cachedir, FALSE, &why),
 		.cold = cold, .scratch_mib = 1024, .ssh_port = ssh_port,
 	};
 	const struct session_sink sink = { on_frame, on_console, on_note, on_progress, b };

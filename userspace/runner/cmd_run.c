@@ -76,14 +76,18 @@ static void end_line(struct progress *p)
 
 /* ---- options ------------------------------------------------------------------------ */
 
-static gboolean set_number(struct config *config, const char *key, int value, GError **error)
+static gboolean set_number(struct config *config, const char *option, const char *key, int value,
+			   GError **error)
 {
 	g_autofree char *text = NULL;
 
 	if (value < 0)
 		return TRUE;	/* not given */
 	text = g_strdup_printf("%s=%d", key, value);
-	return config_set(config, text, error);
+	if (config_set(config, text, error))
+		return TRUE;
+	g_prefix_error(error, "%s: ", option);
+	return FALSE;
 }
 
 static gboolean make_config(const struct options *o, struct config *config, GError **error)
@@ -96,10 +100,10 @@ static gboolean make_config(const struct options *o, struct config *config, GErr
 	for (i = 0; o->set && o->set[i]; i++)
 		if (!config_set(config, o->set[i], error))
 			return FALSE;
-	return set_number(config, "scenario.cycles", o->cycles, error) &&
-	       set_number(config, "scenario.warmup", o->warmup, error) &&
-	       set_number(config, "vm.memory_mib", o->memory, error) &&
-	       set_number(config, "vm.vcpus", o->vcpus, error);
+	return set_number(config, "--cycles", "scenario.cycles", o->cycles, error) &&
+	       set_number(config, "--warmup", "scenario.warmup", o->warmup, error) &&
+	       set_number(config, "--memory", "vm.memory_mib", o->memory, error) &&
+	       set_number(config, "--vcpus", "vm.vcpus", o->vcpus, error);
 }
 
 /* "user@host:port" into its pieces; `buf` owns the strings. */
@@ -144,6 +148,8 @@ static int list_all(void)
 	const char *const dirs[] = { dir, NULL };
 	const char *const *scenario = run_scenarios();
 	g_auto(GStrv) targets = target_names(dirs);
+	g_autofree char *settings = NULL;
+	struct config config;
 	guint i;
 
 	printf("Targets:\n");
@@ -152,6 +158,9 @@ static int list_all(void)
 	printf("Scenarios:\n");
 	for (i = 0; scenario[i]; i += 2)
 		printf("  %-14s %s\n", scenario[i], scenario[i + 1]);
+	config_init(&config);
+	settings = config_describe(&config);
+	printf("Settings (--set KEY=VALUE, or --config FILE):\n%s", settings);
 	return 0;
 }
 
@@ -265,7 +274,7 @@ int cmd_run(int argc, char **argv)
 		STR("cache", cache, "Where guest images and builds are kept", "DIR"),
 		STR("agent", agent, "Another agent binary", "FILE"),
 		FLAG("force", force, "Accepted for scripts: a run never asks"),
-		FLAG("list", list, "List targets and scenarios"),
+		FLAG("list", list, "List targets, scenarios and settings"),
 		{ NULL }
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);

@@ -33,18 +33,24 @@ void detect_free(struct detect *detect)
 	g_free(detect);
 }
 
-/* The settings stand in the record itself, so that old runs are judged by their own. */
-static void configure(struct detect *detect, const json_t *run)
+struct detect_config detect_config_from(const json_t *run)
 {
 	struct detect_config config = { .slow_operation_ms = 30000 };
 	const char *module = json_string_value(json_object_get(run, "module"));
 	const json_t *limits = json_object_get(run, "thresholds");
 	const json_t *slow = json_object_get(limits, "operation_ms");
-	guint i;
 
 	if (json_is_number(slow))
 		config.slow_operation_ms = json_number_value(slow);
 	g_strlcpy(config.module, module ? module : "", sizeof(config.module));
+	return config;
+}
+
+static void configure(struct detect *detect, const json_t *run)
+{
+	const struct detect_config config = detect_config_from(run);
+	guint i;
+
 	for (i = 0; i < G_N_ELEMENTS(detectors); i++)
 		if (!detect->state[i])
 			detect->state[i] = detectors[i]->create(&config);

@@ -26,6 +26,9 @@ struct detect_config {
 	char module[VX_NAME_LEN];	/* target's module, "" when built in */
 };
 
+/* The settings stand in the record itself, so that old runs are judged by their own. */
+struct detect_config detect_config_from(const json_t *run);
+
 struct detector {
 	const char *name;
 	gpointer (*create)(const struct detect_config *config);

@@ -51,18 +51,11 @@ static void performance_lines(GString *out, const struct rec_entry *entry, doubl
 				threshold_ms, 0));
 }
 
-static double threshold_of(const struct analysis *an)
-{
-	const json_t *limits = json_object_get(an->run, "thresholds");
-	const json_t *slow = json_object_get(limits, "operation_ms");
-
-	return json_is_number(slow) ? json_number_value(slow) : 30000;
-}
-
 static gboolean write_performance_lines(const char *dir, const struct analysis *an,
 					GError **error)
 {
 	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(dir, error);
+	const double threshold_ms = detect_config_from(an->run).slow_operation_ms;
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct rec_entry entry;
 
@@ -70,7 +63,7 @@ static gboolean write_performance_lines(const char *dir, const struct analysis *
 		return FALSE;
 	while (rec_reader_next(reader, &entry))
 		if (entry.frame.type == VX_MSG_EVENTS)
-			performance_lines(out, &entry, threshold_of(an));
+			performance_lines(out, &entry, threshold_ms);
 	return write_text(dir, "performance_events.jsonl", out->str, out->len, error);
 }
 

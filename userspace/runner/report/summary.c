@@ -52,14 +52,27 @@ static void row(GString *out, const char *name, const struct dist *d, const stru
 	g_string_append_c(out, '\n');
 }
 
+/* No record of BPF: what is left is the agent's clock around the system call. */
+static void untraced(GString *out, const struct op_stats *st, enum vx_op op)
+{
+	if (!st->agent.count)
+		return;
+	g_string_append_printf(out, "\n  %-8s %6" G_GUINT64_FORMAT " timed by the agent alone\n"
+			       "    %-14s %10s %10s %10s %10s\n", vx_op_name(op), st->agent.count,
+			       "", "p50", "p90", "p99", "max");
+	row(out, "system call", &st->agent, NULL);
+}
+
 static void op_table(GString *out, const struct analysis *an, enum vx_op op)
 {
 	const struct op_stats *st = &an->op[op];
 	char buf[32];
 	guint i;
 
-	if (!st->count)
+	if (!st->count) {
+		untraced(out, st, op);
 		return;
+	}
 	g_string_append_printf(out, "\n  %-8s %6" G_GUINT64_FORMAT " recorded, %" G_GUINT64_FORMAT
 			       " failed, %.1f a second\n", vx_op_name(op), st->count, st->errors,
 			       an->measured_s > 0 ? (double)st->count / an->measured_s : 0.0);

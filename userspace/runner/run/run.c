@@ -404,8 +404,9 @@ gboolean run_execute(const struct run_request *req, struct run_outcome *ret, GEr
 	if (!scenario)
 		return FALSE;
 	run.loaded = g_ptr_array_new_with_free_func(g_free);
-	/* A foreign guest's modules are built elsewhere: only what its kernel has can be run there. */
-	if (!req->ssh && !(image = guest_find(req->cachedir, req->kernel_release, error)))
+	/* For a foreign guest, an image only says which kernel its module is built for. */
+	if ((!req->ssh || req->target->module == TARGET_SOURCE) &&
+	    !(image = guest_find(req->cachedir, req->kernel_release, error)))
 		goto out;
 	if (!rundir_reap(NULL, &reaped, error) || !build_module(&run, image, error))
 		goto out;

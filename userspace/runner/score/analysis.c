@@ -11,8 +11,7 @@ struct step_info {
 	char phase[16];			/* of the scenario: "measure", "slab", ... */
 	char kind[16];
 	gboolean target;
-	guint64 bpf_ns;			/* what BPF said of it so far */
-	enum vx_op op;
+	guint64 bpf_ns;			/* what BPF said of it, 0: nothing */
 };
 
 /* Values gathered while reading; turned into distributions at the end. */
@@ -28,6 +27,7 @@ struct reading {
 	GHashTable *steps;		/* id -> struct step_info */
 	struct op_values op[VX_OP_TYPES];
 	guint64 current;		/* id of the step that runs */
+	double threshold_ms;
 	guint64 first_measure_ns, last_measure_ns;
 	guint32 epoch;
 	guint64 next_seq;
@@ -121,6 +121,7 @@ static void note_fsop(struct reading *rd, const struct vx_event_fsop *ev)
 	if (!step)
 		return;
 	rd->an->measurements++;
+	rd->an->violations += (double)ev->total_ns / 1e6 > rd->threshold_ms;
 	if (!strcmp(step->phase, "slab") && (ev->flags & VX_FSOP_SLAB_VALID) && !ev->err) {
 		stats->slab_count++;
 		values->slab_bytes += (double)ev->slab_bytes;
@@ -134,7 +135,6 @@ static void note_fsop(struct reading *rd, const struct vx_event_fsop *ev)
 		return;
 	}
 	step->bpf_ns += ev->total_ns;
-	step->op = ev->op;
 	g_array_append_val(values->total, ev->total_ns);
 	for (i = 0; i < VX_PHASE_TYPES; i++) {
 		g_array_append_val(values->phase[i], ev->phase_ns[i]);
@@ -297,12 +297,8 @@ static void add_findings(struct analysis *an, GPtrArray *findings)
 
 	if (!findings)
 		return;
-	for (i = 0; i < findings->len; i++) {
-		struct finding *finding = g_ptr_array_index(findings, i);
-
-		an->violations += finding->class == FINDING_SLOW_OPERATION;
-		g_ptr_array_add(an->findings, finding);
-	}
+	for (i = 0; i < findings->len; i++)
+		g_ptr_array_add(an->findings, g_ptr_array_index(findings, i));
 	g_ptr_array_set_free_func(findings, NULL);
 	g_ptr_array_unref(findings);
 }
@@ -319,6 +315,7 @@ static void note_entry(struct reading *rd, const struct rec_entry *entry)
 	case VX_REC_RUN:
 		json_decref(an->run);
 		an->run = rec_entry_json(entry);
+		rd->threshold_ms = detect_config_from(an->run).slow_operation_ms;
 		break;
 	case VX_REC_END:
 		json_decref(an->end);
@@ -348,11 +345,18 @@ static void note_entry(struct reading *rd, const struct rec_entry *entry)
 	}
 }
 
+static enum vx_op op_of(const struct step_info *step)
+{
+	return !strcmp(step->kind, "mount") ? VX_OP_MOUNT :
+	       !strcmp(step->kind, "umount") ? VX_OP_UMOUNT : VX_OP_NONE;
+}
+
 /* Second pass over the answers: the agent's clock beside what BPF said of the same step. */
 static void pair_clocks(struct reading *rd, const struct rec_entry *entry)
 {
 	struct step_info *step;
 	struct vx_msg_step msg;
+	enum vx_op op;
 	guint64 agent;
 	gint64 gap;
 
@@ -360,12 +364,14 @@ static void pair_clocks(struct reading *rd, const struct rec_entry *entry)
 		return;
 	memcpy(&msg, entry->payload, sizeof(msg));
 	step = g_hash_table_lookup(rd->steps, &msg.id);
-	if (!step || !step->op || msg.err || msg.end_ns < msg.start_ns)
+	op = step ? op_of(step) : VX_OP_NONE;
+	if (!op || strcmp(step->phase, "measure") || msg.err || msg.end_ns < msg.start_ns)
 		return;
 	agent = msg.end_ns - msg.start_ns;
 	gap = (gint64)agent - (gint64)step->bpf_ns;
-	g_array_append_val(rd->op[step->op].agent, agent);
-	g_array_append_val(rd->op[step->op].gaps, gap);
+	g_array_append_val(rd->op[op].agent, agent);
+	if (step->bpf_ns)
+		g_array_append_val(rd->op[op].gaps, gap);
 }
 
 static void finish_op(struct op_stats *stats, struct op_values *values)

@@ -59,7 +59,7 @@ struct analysis {
 	guint64 frames_lost;			/* gaps in the sequence of frames */
 	GArray *probes;				/* struct vx_probe_status, last VX_MSG_TRACE with any */
 	GPtrArray *findings;			/* struct finding * */
-	guint64 violations;			/* slow operations among the findings */
+	guint64 violations;			/* operations above their threshold */
 	guint64 measurements;			/* operations held against thresholds */
 	gsize torn;				/* bytes of a torn last entry */
 };

@@ -49,7 +49,8 @@ void score_verdict(const struct analysis *an, struct verdict *ret)
 			stability *= keeps(finding->severity);
 	}
 	ret->code = gravest(ret);
-	ret->judged = an->steps > 0 || ret->code != VERDICT_PASSED;
+	/* What was found stands; that nothing was found says nothing before the end. */
+	ret->judged = ret->code != VERDICT_PASSED || (an->steps > 0 && an->end);
 	if (!ret->judged)
 		return;
 	ret->stability = stability;
@@ -101,7 +102,8 @@ char *verdict_recommendation(const struct verdict *v, const struct analysis *an)
 	const struct finding *finding = worst(an);
 
 	if (!v->judged)
-		return g_strdup("Nothing of the target was run: there is nothing to judge");
+		return g_strdup(an->steps ? "The run did not come to its end: run it again" :
+				"Nothing of the target was run: there is nothing to judge");
 	if (!finding)
 		return g_strdup("No finding: nothing speaks against using it as far as this run went");
 	return g_strdup_printf("Look first at: %s (%s, cycle %" G_GUINT64_FORMAT ")",

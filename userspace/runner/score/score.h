@@ -11,7 +11,8 @@
  *	performance	100 x operations within their threshold / operations measured
  *	overall		min(stability, tests, performance)
  *
- * Nothing run gives no score (judged is FALSE), not a middling one.
+ * Nothing run gives no score (judged is FALSE), not a middling one; nor does a
+ * run without findings that did not come to its end.
  */
 #ifndef VEXLAB_SCORE_H
 #define VEXLAB_SCORE_H

@@ -138,6 +138,36 @@ static char *connection_uri(const struct vm_config *config, GError **error)
 	return g_strconcat("qemu:///embed?root=", escaped, NULL);
 }
 
+/*
+ * One connection for the life of the process: the embedded driver registers
+ * itself anew at each opening, and libvirt takes sixteen of those.
+ */
+static struct {
+	virConnectPtr conn;
+	char *uri;
+} kept;
+
+static virConnectPtr kept_connection(const char *uri)
+{
+	if (!kept.conn || strcmp(kept.uri, uri))
+		return NULL;
+	if (virConnectIsAlive(kept.conn) == 1 && !virConnectRef(kept.conn))
+		return kept.conn;
+	virConnectClose(kept.conn);
+	kept.conn = NULL;
+	return NULL;
+}
+
+static void keep_connection(virConnectPtr conn, const char *uri)
+{
+	if (kept.conn || virConnectRef(conn))
+		return;
+	kept.conn = conn;
+	g_free(kept.uri);
+	kept.uri = g_strdup(uri);
+}
+
+/* Caller closes. */
 static virConnectPtr open_connection(const struct vm_config *config, GError **error)
 {
 	g_autofree char *uri = NULL, *what = NULL;
@@ -148,13 +178,18 @@ static virConnectPtr open_connection(const struct vm_config *config, GError **er
 	uri = connection_uri(config, error);
 	if (!uri)
 		return NULL;
+	conn = kept_connection(uri);
+	if (conn)
+		return conn;
 	reaper = orphan_reaper_start();
 	conn = virConnectOpen(uri);
 	orphan_reaper_stop(reaper);
 	if (!conn) {
 		what = g_strdup_printf("cannot open libvirt's %s", uri);
 		set_libvirt_error(error, what);
+		return NULL;
 	}
+	keep_connection(conn, uri);
 	return conn;
 }
 
