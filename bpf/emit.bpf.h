@@ -22,6 +22,8 @@ struct {
 	__type(value, struct vx_cpu_stats);
 } cpu_stats SEC(".maps");
 
+#define RING_HEADER	8	/* bytes in front of each record; uapi BPF_RINGBUF_HDR_SZ */
+
 /* A reader is woken each time this much more lies in the ring; power of two. */
 const volatile __u64 wake_mask = 0;
 
@@ -32,6 +34,14 @@ static __always_inline struct vx_cpu_stats *emit_stats(void)
 	return bpf_map_lookup_elem(&cpu_stats, &zero);
 }
 
+static __always_inline void emit_count_lost(void)
+{
+	struct vx_cpu_stats *stats = emit_stats();
+
+	if (stats)
+		__sync_fetch_and_add(&stats->lost, 1);
+}
+
 /*
  * The kernel's own choice (wake when the reader had caught up) costs a wake-up
  * a record in a mount storm; the reader looks by itself as well.
@@ -40,7 +50,8 @@ static __always_inline __u64 emit_wakeup(__u64 size)
 {
 	__u64 filled = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 
-	return (filled ^ (filled + size)) & ~wake_mask ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	/* The record's own room is counted already. */
+	return (filled ^ (filled - size - RING_HEADER)) & ~wake_mask ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline void emit_task(struct vx_event *event)
@@ -52,30 +63,29 @@ static __always_inline void emit_task(struct vx_event *event)
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 }
 
-/*
- * `event` begins with a struct vx_event whose task and step the caller has
- * filled; `size` is a constant, so that the copy is plain stores.
- */
-static __always_inline bool emit(struct vx_event *event, __u16 type, const __u16 size)
+/* Room for a record, to be filled and given to emit_submit(). NULL: full, and counted. */
+#define emit_reserve(size)						\
+({									\
+	void *room_ = bpf_ringbuf_reserve(&ring, size, 0);		\
+									\
+	if (!room_)							\
+		emit_count_lost();					\
+	room_;								\
+})
+
+/* `head`: of a reserved record whose task and step are filled in. */
+static __always_inline void emit_submit(struct vx_event *head, __u16 type, __u16 size)
 {
 	struct vx_cpu_stats *stats = emit_stats();
 	__u64 wakeup = emit_wakeup(size);
-	void *room = bpf_ringbuf_reserve(&ring, size, 0);
 
-	if (!room) {
-		if (stats)
-			__sync_fetch_and_add(&stats->lost, 1);
-		return false;
-	}
-	event->type = type;
-	event->size = size;
-	event->cpu = bpf_get_smp_processor_id();
-	event->ts = bpf_ktime_get_ns();
-	__builtin_memcpy(room, event, size);
-	bpf_ringbuf_submit(room, wakeup);
+	head->type = type;
+	head->size = size;
+	head->cpu = bpf_get_smp_processor_id();
+	head->ts = bpf_ktime_get_ns();
+	bpf_ringbuf_submit(head, wakeup);
 	if (stats)
 		__sync_fetch_and_add(&stats->emitted, 1);
-	return true;
 }
 
 static __always_inline void emit_count_lost_state(void)

@@ -48,13 +48,49 @@ static __always_inline __u64 fd_mount(unsigned int fd)
 	return file ? (__u64)BPF_CORE_READ(file, f_path.mnt) : 0;
 }
 
+/* Set by user space: tail_exit is attached. */
+__u32 tail_attached;
+
+static __always_inline struct callback_head *next_task_work(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, task_works);
+}
+
+/*
+ * What the operation queued for itself as task work, the caller waits for as
+ * well: from 6.9 (bdev_fput) that is how a device is closed. So it is not over
+ * before the task has no more of it.
+ */
+static __always_inline void finish_with_tail(struct op *op, int err, __u32 phase)
+{
+	if (!tail_attached || !next_task_work()) {
+		op_finish(op, err);
+		return;
+	}
+	op->rec.err = err;
+	op->stage = OP_TAIL;
+	op_phase(op, phase);
+}
+
+SEC("fexit/task_work_run")
+int BPF_PROG(tail_exit)
+{
+	struct op *op = op_current();
+
+	if (op && op->stage == OP_TAIL)
+		op_finish(op, op->rec.err);
+	return 0;
+}
+
 /* Ends a call that has no more to come, if it was about a type we follow. */
 static __always_inline void finish_if_matched(struct op *op, int err)
 {
 	if (op->stage == OP_ENTERED)
 		op_drop(op);
 	else
-		op_finish(op, err);
+		finish_with_tail(op, err, VX_PHASE_OTHER);
 }
 
 /* --- mount(2) --------------------------------------------------------------- */
@@ -230,7 +266,7 @@ int BPF_PROG(fsconfig_exit, struct pt_regs *regs, long ret)
 		return 0;
 	/* A context whose get_tree failed is dead; nothing more can come of it. */
 	if (op->tree_failed)
-		op_finish(op, ret);
+		finish_with_tail(op, ret, VX_PHASE_OTHER);
 	else
 		call_over(op, ret);
 	return 0;
@@ -285,7 +321,7 @@ int BPF_PROG(move_mount_exit, struct pt_regs *regs, long ret)
 	if (ret)
 		call_over(op, ret);
 	else
-		op_finish(op, 0);
+		finish_with_tail(op, 0, VX_PHASE_OTHER);
 	return 0;
 }
 
@@ -297,7 +333,7 @@ static __always_inline void held_abandoned(__u64 key, __u16 flag)
 	if (!op || op->rec.op != VX_OP_MOUNT)
 		return;
 	op->rec.flags |= flag;
-	op_emit(op);
+	op_emit(op, false);
 	op_forget_held(key);
 }
 
@@ -347,8 +383,7 @@ int BPF_PROG(path_umount_enter, struct path *path)
 /* Is the last put of this mount queued to run before the task sees user mode? */
 static __always_inline bool cleanup_queued(__u64 vfsmount)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct callback_head *work = BPF_CORE_READ(task, task_works);
+	struct callback_head *work = next_task_work();
 	__u64 ours = vfsmount - bpf_core_field_offset(struct mount, mnt) +
 		     bpf_core_field_offset(struct mount, mnt_rcu);
 	int i;
@@ -405,7 +440,7 @@ int BPF_PROG(cleanup_exit, struct mount *mnt)
 	struct op *op = op_current();
 
 	if (op && op->stage == OP_CLEANUP && op->key == (__u64)&mnt->mnt)
-		op_finish(op, 0);
+		finish_with_tail(op, 0, op->rec.flags & VX_FSOP_NEW_SB ? VX_PHASE_KILL_SB : VX_PHASE_OTHER);
 	return 0;
 }
 
@@ -561,12 +596,16 @@ __u64 mark_seq;
 /* Global, so that the verifier walks it once and not MARKS_MAX times. */
 __noinline int mark_emit(__u64 cookie)
 {
-	struct vx_event_mark mark = { .cookie = cookie };
+	struct vx_event_mark *mark = emit_reserve(sizeof(*mark));
 
-	mark.seq = mark_seq++;
-	mark.head.step = step;
-	emit_task(&mark.head);
-	return emit(&mark.head, VX_EVENT_MARK, sizeof(mark));
+	if (!mark)
+		return false;
+	mark->seq = mark_seq++;
+	mark->cookie = cookie;
+	mark->head.step = step;
+	emit_task(&mark->head);
+	emit_submit(&mark->head, VX_EVENT_MARK, sizeof(*mark));
+	return true;
 }
 
 /* Run by BPF_PROG_TEST_RUN, arguments: count, cookie. Returns how many found room. */

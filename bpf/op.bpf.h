@@ -15,6 +15,7 @@ enum op_stage {
 	OP_MATCHED,		/* it is one of those we follow */
 	OP_CLEANUP_QUEUED,	/* umount has returned; cleanup_mnt comes before user mode does */
 	OP_CLEANUP,		/* in cleanup_mnt */
+	OP_TAIL,		/* all but over: task work that it queued still comes before user mode */
 	OP_LAST_PUT,		/* in deactivate_locked_super, by no umount of this task */
 };
 

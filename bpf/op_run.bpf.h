@@ -208,12 +208,43 @@ static __always_inline void op_drop(struct op *op)
 	op->stage = OP_NONE;
 }
 
-/* Sums up, into histograms and ring. `op` may lie in any map. */
-static __noinline int op_emit(struct op *op)
+static __always_inline void op_sum_up(struct op *op)
 {
 	__u64 total = 0, offcpu = 0;
+	__u32 phase;
+
+	for (phase = 0; phase < VX_PHASE_DEFERRED; phase++) {
+		total += op->rec.phase_ns[phase];
+		offcpu += op->rec.phase_offcpu_ns[phase];
+	}
+	op->rec.total_ns = total;
+	op->rec.offcpu_ns = offcpu;
+	/* 6.12 was seen to book more delay than the task was off CPU for. */
+	if (op->rec.blkio_wait_ns > offcpu)
+		op->rec.blkio_wait_ns = offcpu;
+}
+
+/* What was not known yet when the record was copied. */
+static __always_inline void op_amend(const struct op *op, struct vx_event_fsop *rec, __u32 last)
+{
+	rec->phase_ns[last] = op->rec.phase_ns[last];
+	rec->phase_offcpu_ns[last] = op->rec.phase_offcpu_ns[last];
+	rec->total_ns = op->rec.total_ns;
+	rec->span_ns = op->rec.span_ns;
+	rec->offcpu_ns = op->rec.offcpu_ns;
+	rec->blkio_wait_ns = op->rec.blkio_wait_ns;
+}
+
+/*
+ * Into histograms and ring. `op` may lie in any map. When the current task
+ * still runs it, its clock is stopped as late as can be: what the record costs
+ * was waited for too, and is charged to OTHER.
+ */
+static __noinline int op_emit(struct op *op, bool running)
+{
+	struct vx_event_fsop *rec;
 	struct vx_probe_hist *hist;
-	__u32 phase, kind;
+	__u32 phase, kind, last;
 
 	if (!op)
 		return 0;
@@ -221,32 +252,31 @@ static __noinline int op_emit(struct op *op)
 	hist = bpf_map_lookup_elem(&hists, &kind);
 	if (!hist)
 		return 0;
-	for (phase = 0; phase < VX_PHASE_TYPES; phase++) {
-		__u64 ns = op->rec.phase_ns[phase];
-
-		if (!ns)
-			continue;
-		hist_add(hist, phase, ns);
-		if (phase == VX_PHASE_DEFERRED)
-			continue;
-		total += ns;
-		offcpu += op->rec.phase_offcpu_ns[phase];
+	last = op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : VX_PHASE_OTHER;
+	for (phase = 0; phase < VX_PHASE_TYPES; phase++)
+		if (phase != last && op->rec.phase_ns[phase])
+			hist_add(hist, phase, op->rec.phase_ns[phase]);
+	rec = emit_reserve(sizeof(*rec));
+	if (rec)
+		__builtin_memcpy(rec, &op->rec, sizeof(*rec));
+	if (running)
+		op_pause(op);
+	op_sum_up(op);
+	if (op->rec.phase_ns[last])
+		hist_add(hist, last, op->rec.phase_ns[last]);
+	hist_add(hist, VX_PHASE_TYPES, op->rec.total_ns);
+	if (rec) {
+		op_amend(op, rec, last);
+		emit_submit(&rec->head, VX_EVENT_FSOP, sizeof(*rec));
 	}
-	hist_add(hist, VX_PHASE_TYPES, total);
-	op->rec.total_ns = total;
-	op->rec.offcpu_ns = offcpu;
-	/* 6.12 was seen to book more delay than the task was off CPU for. */
-	if (op->rec.blkio_wait_ns > offcpu)
-		op->rec.blkio_wait_ns = offcpu;
-	emit(&op->rec.head, VX_EVENT_FSOP, sizeof(op->rec));
 	return 0;
 }
 
 static __always_inline void op_finish(struct op *op, int err)
 {
-	op_pause(op);
+	op_phase(op, VX_PHASE_OTHER);
 	op->rec.err = err;
-	op_emit(op);
+	op_emit(op, true);
 	op_drop(op);
 }
 

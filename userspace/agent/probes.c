@@ -401,6 +401,7 @@ int probes_set(struct probes *p, uint32_t groups, const char *fstype, const char
 		err = attach(p, p->mount->obj, VX_PROBES_MOUNT);
 		if (err)
 			return err;
+		p->mount->bss->tail_attached = !!find_program(p, VX_PROBES_MOUNT, "tail_exit")->link;
 	}
 	return set_slab(p, groups & VX_PROBES_SLAB);
 }
