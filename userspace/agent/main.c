@@ -21,6 +21,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "heartbeat.h"
+#include "undo.h"
 
 #define PORT_WAIT_MS	10000
 #define READ_ROUNDS	16	/* then look at the rest of the world */
@@ -321,6 +322,8 @@ static int run(struct agent *agent, struct loop *loop)
 static void clean_up(struct agent *agent)
 {
 	steps_destroy(agent->steps);
+	if (agent->hello.foreign)
+		undo_all();
 	put_deinit(&agent->put);
 	drain_deinit(&agent->drain);
 	outbox_deinit(&agent->out);

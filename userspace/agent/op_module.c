@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "ops.h"
+#include "undo.h"
 
 #define INIT_COMPRESSED_FILE	4	/* MODULE_INIT_COMPRESSED_FILE, Linux 5.17 */
 #define DEPENDENCIES_MAX	64
@@ -30,17 +31,6 @@ static int load(const char *path, const char *params)
 		      is_compressed(path) ? INIT_COMPRESSED_FILE : 0) ? -errno : 0;
 	close(fd);
 	return err;
-}
-
-int op_insmod(struct op_run *run)
-{
-	const char *path = run->step.str[0], *params = run->step.str[1] ?: "";
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return OP_TIMED(run, syscall(SYS_finit_module, fd, params,
-				     is_compressed(path) ? INIT_COMPRESSED_FILE : 0));
 }
 
 /* "kernel/fs/foo-bar.ko.xz" is "foo_bar", as the kernel names it. */
@@ -115,6 +105,8 @@ static int load_one(struct op_run *run, const char *dir, const char *file)
 		op_say(run, "%s: %s\n", path, strerror(-err));
 	else
 		run->value++;
+	if (!err)
+		undo_note(UNDO_MODULE, name);
 	return err;
 }
 
@@ -132,6 +124,23 @@ static int load_line(struct op_run *run, const char *dir, char *line)
 	}
 	while (!err && n--)
 		err = load_one(run, dir, files[n]);
+	return err;
+}
+
+int op_insmod(struct op_run *run)
+{
+	const char *path = run->step.str[0], *params = run->step.str[1] ?: "";
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char name[VX_NAME_LEN];
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = OP_TIMED(run, syscall(SYS_finit_module, fd, params,
+				    is_compressed(path) ? INIT_COMPRESSED_FILE : 0));
+	module_name(path, name, sizeof(name));
+	if (!err)
+		undo_note(UNDO_MODULE, name);
 	return err;
 }
 
@@ -159,7 +168,11 @@ int op_modprobe(struct op_run *run)
 int op_rmmod(struct op_run *run)
 {
 	char name[VX_NAME_LEN];
+	int err;
 
 	module_name(run->step.str[0], name, sizeof(name));
-	return OP_TIMED(run, syscall(SYS_delete_module, name, O_NONBLOCK));
+	err = OP_TIMED(run, syscall(SYS_delete_module, name, O_NONBLOCK));
+	if (!err)
+		undo_forget(UNDO_MODULE, name);
+	return err;
 }

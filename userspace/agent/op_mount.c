@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "ops.h"
+#include "undo.h"
 
 struct flag_word {
 	unsigned long ms;
@@ -114,7 +115,7 @@ static int mount_by_context(struct op_run *run)
 	return err;
 }
 
-int op_mount(struct op_run *run)
+static int mount_any(struct op_run *run)
 {
 	const char *const *s = run->step.str;
 	unsigned long flags = (unsigned long)run->step.req.num[0];
@@ -127,7 +128,20 @@ int op_mount(struct op_run *run)
 				   s[3] && s[3][0] ? s[3] : NULL));
 }
 
+int op_mount(struct op_run *run)
+{
+	int err = mount_any(run);
+
+	if (!err)
+		undo_note(UNDO_MOUNT, run->step.str[1]);
+	return err;
+}
+
 int op_umount(struct op_run *run)
 {
-	return OP_TIMED(run, umount2(run->step.str[0], (int)run->step.req.num[0]));
+	int err = OP_TIMED(run, umount2(run->step.str[0], (int)run->step.req.num[0]));
+
+	if (!err)
+		undo_forget(UNDO_MOUNT, run->step.str[0]);
+	return err;
 }

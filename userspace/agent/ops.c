@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "ops.h"
+#include "undo.h"
 
 void op_lock(struct op_run *run)
 {
@@ -70,23 +71,31 @@ static int op_sleep(struct op_run *run)
 	return ns < 0 ? -EINVAL : OP_TIMED(run, nanosleep(&t, NULL));
 }
 
+static int make_directory(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode))
+		return errno == EEXIST ? 0 : -errno;
+	undo_note(UNDO_DIRECTORY, path);
+	return 0;
+}
+
 static int make_parents(const char *path, mode_t mode)
 {
 	char part[4096];
 	size_t i, len = strlen(path);
+	int err = 0;
 
 	if (len >= sizeof(part))
 		return -ENAMETOOLONG;
 	memcpy(part, path, len + 1);
-	for (i = 1; i < len; i++) {
+	for (i = 1; i < len && !err; i++) {
 		if (part[i] != '/')
 			continue;
 		part[i] = '\0';
-		if (mkdir(part, mode) && errno != EEXIST)
-			return -errno;
+		err = make_directory(part, mode);
 		part[i] = '/';
 	}
-	return mkdir(part, mode) && errno != EEXIST ? -errno : 0;
+	return err ? err : make_directory(part, mode);
 }
 
 static int op_mkdir(struct op_run *run)

@@ -136,7 +136,7 @@ gboolean ssh_guest_start_stream(struct ssh_guest *guest, const char *const *argv
 void ssh_guest_stream_write(struct ssh_guest *guest, GBytes *bytes);
 /* Bytes queued and not yet handed to the network: what back-pressure looks at. */
 gsize ssh_guest_stream_pending(const struct ssh_guest *guest);
-/* Ends the stream without a word to the sink: end of file, one second's grace, kill. In a callback: end of file only. */
+/* Ends the stream without a word to the sink: end of file, ten seconds' grace, kill. In a callback: end of file only. */
 void ssh_guest_stop_stream(struct ssh_guest *guest);
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "ssh_priv.h"
 
+#define STOP_GRACE_MS 10000	/* after end of file: the agent takes back what it changed */
+
 #define PACKET		32000			/* below the 32 KiB that sshd takes in one */
 #define IN_HIGH		(1024 * 1024)		/* above this the guest must wait (a call that waits is on) */
 #define IN_FLOOD	(8 * 1024 * 1024)	/* above this it sends more than its window allows */
@@ -338,7 +340,7 @@ void ssh_guest_stop_stream(struct ssh_guest *g)
 		return;		/* dispatch frees it on its way out */
 	if (sg_alive(g, NULL)) {
 		ssh_channel_send_eof(s->exec.channel);
-		if (!sg_exec_wait(&s->exec, sg_deadline(1000), NULL, NULL))
+		if (!sg_exec_wait(&s->exec, sg_deadline(STOP_GRACE_MS), NULL, NULL))
 			sg_exec_kill(&s->exec);
 		sg_exec_close(&s->exec, sg_alive(g, NULL));
 	}
