@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -115,11 +114,13 @@ static bool delay_accounting_on(void)
 	return pwrite(fd, "1\n", 2, 0) == 2;
 }
 
-/* In our own guest the agent is the last to go when memory is short or the root disk hangs. */
+/*
+ * In our own guest the agent is the last to go when memory is short. Its pages stay
+ * by themselves: the binary lies in the initrd, there is no swap.
+ */
 static void entrench(void)
 {
 	write_setting("/proc/self/oom_score_adj", "-1000");
-	mlockall(MCL_CURRENT | MCL_FUTURE);
 }
 
 static int watch(const struct loop *loop, int fd, uint32_t events, enum source source)
