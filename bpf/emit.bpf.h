@@ -73,19 +73,26 @@ static __always_inline void emit_task(struct vx_event *event)
 	room_;								\
 })
 
-/* `head`: of a reserved record whose task and step are filled in. */
-static __always_inline void emit_submit(struct vx_event *head, __u16 type, __u16 size)
+/*
+ * `head`: of a reserved record whose task and step are filled in, and which
+ * will be submitted for certain. Returns the flags to submit it with.
+ */
+static __always_inline __u64 emit_prepare(struct vx_event *head, __u16 type, __u16 size)
 {
 	struct vx_cpu_stats *stats = emit_stats();
-	__u64 wakeup = emit_wakeup(size);
 
 	head->type = type;
 	head->size = size;
 	head->cpu = bpf_get_smp_processor_id();
-	head->ts = bpf_ktime_get_ns();
-	bpf_ringbuf_submit(head, wakeup);
 	if (stats)
 		__sync_fetch_and_add(&stats->emitted, 1);
+	return emit_wakeup(size);
+}
+
+static __always_inline void emit_submit(struct vx_event *head, __u64 now, __u64 flags)
+{
+	head->ts = now;
+	bpf_ringbuf_submit(head, flags);
 }
 
 static __always_inline void emit_count_lost_state(void)

@@ -597,6 +597,7 @@ __u64 mark_seq;
 __noinline int mark_emit(__u64 cookie)
 {
 	struct vx_event_mark *mark = emit_reserve(sizeof(*mark));
+	__u64 flags;
 
 	if (!mark)
 		return false;
@@ -604,7 +605,8 @@ __noinline int mark_emit(__u64 cookie)
 	mark->cookie = cookie;
 	mark->head.step = step;
 	emit_task(&mark->head);
-	emit_submit(&mark->head, VX_EVENT_MARK, sizeof(*mark));
+	flags = emit_prepare(&mark->head, VX_EVENT_MARK, sizeof(*mark));
+	emit_submit(&mark->head, bpf_ktime_get_ns(), flags);
 	return true;
 }
 

@@ -208,31 +208,43 @@ static __always_inline void op_drop(struct op *op)
 	op->stage = OP_NONE;
 }
 
-static __always_inline void op_sum_up(struct op *op)
+/* Into the histograms, and summed up: every phase but `last` and DEFERRED. */
+static __always_inline void op_sum_up(struct op *op, struct vx_probe_hist *hist, __u32 last)
 {
-	__u64 total = 0, offcpu = 0;
 	__u32 phase;
 
+	op->rec.total_ns = 0;
+	op->rec.offcpu_ns = 0;
 	for (phase = 0; phase < VX_PHASE_DEFERRED; phase++) {
-		total += op->rec.phase_ns[phase];
-		offcpu += op->rec.phase_offcpu_ns[phase];
+		if (phase == last || !op->rec.phase_ns[phase])
+			continue;
+		hist_add(hist, phase, op->rec.phase_ns[phase]);
+		op->rec.total_ns += op->rec.phase_ns[phase];
+		op->rec.offcpu_ns += op->rec.phase_offcpu_ns[phase];
 	}
-	op->rec.total_ns = total;
-	op->rec.offcpu_ns = offcpu;
-	/* 6.12 was seen to book more delay than the task was off CPU for. */
-	if (op->rec.blkio_wait_ns > offcpu)
-		op->rec.blkio_wait_ns = offcpu;
 }
 
-/* What was not known yet when the record was copied. */
-static __always_inline void op_amend(const struct op *op, struct vx_event_fsop *rec, __u32 last)
+/* The same for `last`, and what else is known only now into the record, if there is one. */
+static __always_inline void op_sum_up_last(struct op *op, struct vx_event_fsop *rec,
+					   struct vx_probe_hist *hist, __u32 last)
 {
+	if (last != VX_PHASE_DEFERRED) {
+		op->rec.total_ns += op->rec.phase_ns[last];
+		op->rec.offcpu_ns += op->rec.phase_offcpu_ns[last];
+	}
+	if (op->rec.phase_ns[last])
+		hist_add(hist, last, op->rec.phase_ns[last]);
+	hist_add(hist, VX_PHASE_TYPES, op->rec.total_ns);
+	if (!rec)
+		return;
 	rec->phase_ns[last] = op->rec.phase_ns[last];
 	rec->phase_offcpu_ns[last] = op->rec.phase_offcpu_ns[last];
 	rec->total_ns = op->rec.total_ns;
 	rec->span_ns = op->rec.span_ns;
 	rec->offcpu_ns = op->rec.offcpu_ns;
-	rec->blkio_wait_ns = op->rec.blkio_wait_ns;
+	/* 6.12 was seen to book more delay than the task was off CPU for. */
+	rec->blkio_wait_ns = op->rec.blkio_wait_ns < op->rec.offcpu_ns ?
+			     op->rec.blkio_wait_ns : op->rec.offcpu_ns;
 }
 
 /*
@@ -242,9 +254,10 @@ static __always_inline void op_amend(const struct op *op, struct vx_event_fsop *
  */
 static __noinline int op_emit(struct op *op, bool running)
 {
-	struct vx_event_fsop *rec;
 	struct vx_probe_hist *hist;
-	__u32 phase, kind, last;
+	struct vx_event_fsop *rec;
+	__u64 flags = 0;
+	__u32 kind, last;
 
 	if (!op)
 		return 0;
@@ -253,22 +266,17 @@ static __noinline int op_emit(struct op *op, bool running)
 	if (!hist)
 		return 0;
 	last = op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : VX_PHASE_OTHER;
-	for (phase = 0; phase < VX_PHASE_TYPES; phase++)
-		if (phase != last && op->rec.phase_ns[phase])
-			hist_add(hist, phase, op->rec.phase_ns[phase]);
+	op_sum_up(op, hist, last);
 	rec = emit_reserve(sizeof(*rec));
-	if (rec)
+	if (rec) {
 		__builtin_memcpy(rec, &op->rec, sizeof(*rec));
+		flags = emit_prepare(&rec->head, VX_EVENT_FSOP, sizeof(*rec));
+	}
 	if (running)
 		op_pause(op);
-	op_sum_up(op);
-	if (op->rec.phase_ns[last])
-		hist_add(hist, last, op->rec.phase_ns[last]);
-	hist_add(hist, VX_PHASE_TYPES, op->rec.total_ns);
-	if (rec) {
-		op_amend(op, rec, last);
-		emit_submit(&rec->head, VX_EVENT_FSOP, sizeof(*rec));
-	}
+	op_sum_up_last(op, rec, hist, last);
+	if (rec)
+		emit_submit(&rec->head, running ? op->last_ns : bpf_ktime_get_ns(), flags);
 	return 0;
 }
 
