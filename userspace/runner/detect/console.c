@@ -34,7 +34,7 @@ static const struct pattern {
 	{ "BUG: sleeping function called from invalid context", FINDING_BUG, SEV_MEDIUM,
 	  "BUG: sleeping function called from invalid context" },
 	{ "BUG: scheduling while atomic", FINDING_BUG, SEV_MEDIUM, "BUG: scheduling while atomic" },
-	{ "Objects remaining in", FINDING_BUG, SEV_MEDIUM, "BUG: objects remaining in slab cache" },
+	{ "Objects remaining", FINDING_BUG, SEV_MEDIUM, "BUG: objects remaining in slab cache" },
 	{ "VFS: Busy inodes after unmount", FINDING_BUG, SEV_HIGH, "VFS: busy inodes after unmount" },
 	{ "BUG: ", FINDING_BUG, SEV_HIGH, "BUG" },
 	{ "WARNING: CPU:", FINDING_WARNING, SEV_MEDIUM, "WARNING" },

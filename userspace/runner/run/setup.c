@@ -7,6 +7,8 @@
 #include "run_priv.h"
 #include "wire.h"
 
+#define SETTLE_NS	300000000
+
 /* A step of our own set-up: anything but success is ours to tell. */
 static gboolean must(struct run *run, const struct step_spec *spec, struct step_result *ret,
 		     GError **error)
@@ -214,8 +216,21 @@ gboolean run_setup(struct run *run, gboolean *usable, GError **error)
 	       (!*usable || format_device(run, usable, error));
 }
 
+/* RCU callbacks and work of a module that is gone strike now or never: give them the time to. */
+static gboolean settle(struct run *run, GError **error)
+{
+	const struct step_spec spec = {
+		.op = VX_STEP_SLEEP, .kind = "other", .on_target = TRUE,
+		.name = "wait for what the unload left behind", .num = { SETTLE_NS },
+	};
+	enum step_outcome outcome;
+
+	return run_step(run, &spec, &outcome, NULL, error);
+}
+
 gboolean run_teardown(struct run *run, GError **error)
 {
+	const gboolean unloads = run->loaded->len > 0;
 	enum step_outcome outcome = STEP_OK;
 
 	run->phase = "teardown";
@@ -232,5 +247,5 @@ gboolean run_teardown(struct run *run, GError **error)
 			return FALSE;
 		g_ptr_array_set_size(run->loaded, (int)run->loaded->len - 1);
 	}
-	return TRUE;
+	return !unloads || settle(run, error);
 }
