@@ -8,7 +8,8 @@
 # enters it by PVH and the guest does not decompress), initrd.cpio (our init and
 # the modules that reach the disks), modules.img (all modules, ready to load),
 # headers/ (what out-of-tree modules build against, BTF included), config,
-# System.map, manifest.json. CACHE/kernels/current points to it.
+# manifest.json. CACHE/kernels/current points to it. A new init alone makes a
+# new initrd.cpio and fetches nothing.
 . "$(dirname "$0")/lib.sh"
 
 readonly SUITE=trixie PACKAGE=cloud-amd64
@@ -29,7 +30,6 @@ raid=noautodetect 8250.nr_uarts=1"
 apt_dirs() {	# a private apt: the machine's own sources stay as they are
 	local d=$WORK/apt mirror
 	mirror=$(debian_mirror)
-	[[ -n $mirror ]] || die "apt knows no Debian mirror: add one to /etc/apt, run apt-get update, then this again"
 	mkdir -p "$d"/etc/apt/{apt.conf.d,preferences.d,sources.list.d,trusted.gpg.d} \
 		"$d"/var/lib/{apt/lists/partial,dpkg} "$d"/var/cache/apt/archives/partial
 	: >"$d/var/lib/dpkg/status"
@@ -39,12 +39,13 @@ apt_dirs() {	# a private apt: the machine's own sources stay as they are
 }
 
 dependency() {	# package, pattern
-	apt-cache "${APT_OPTIONS[@]}" depends "$1" | awk -v p="$2" '$1 == "Depends:" && $2 ~ p { print $2; exit }'
+	apt-cache "${APT_OPTIONS[@]}" depends "$1" | awk -v p="$2" '!found && $1 == "Depends:" && $2 ~ p { print $2; found = 1 }'
 }
 
 fetch_packages() {
 	local image headers common kbuild
-	apt-get "${APT_OPTIONS[@]}" -qq update >>"$LOG" 2>&1
+	say "kernel: asking the mirror for the newest of $SUITE"
+	run apt-get "${APT_OPTIONS[@]}" -qq -o APT::Update::Error-Mode=any update
 	image=$(dependency "linux-image-$PACKAGE" '^linux-image-')
 	headers=$(dependency "linux-headers-$PACKAGE" '^linux-headers-')
 	[[ -n $image && -n $headers ]] || die "the mirror has no linux-image-$PACKAGE in $SUITE"
@@ -53,8 +54,9 @@ fetch_packages() {
 	RELEASE=${image#linux-image-}
 	say "kernel $RELEASE: downloading"
 	mkdir "$WORK/debs"
-	(cd "$WORK/debs" && apt-get "${APT_OPTIONS[@]}" -qq download "$image" "$headers" "$common" "$kbuild" \
-		"${KBUILD_LIBS[@]}") >>"$LOG" 2>&1
+	cd "$WORK/debs"
+	run apt-get "${APT_OPTIONS[@]}" -qq download "$image" "$headers" "$common" "$kbuild" "${KBUILD_LIBS[@]}"
+	cd /
 	local deb
 	for deb in "$WORK"/debs/linux-*.deb; do dpkg-deb -x "$deb" "$WORK/x"; done
 	VERSION=$(dpkg-deb -f "$WORK"/debs/"${image}"_*.deb Version)
@@ -82,7 +84,7 @@ extract_vmlinux() {
 unpack_modules() {
 	local dir=$1
 	find "$dir" -name '*.ko.xz' -print0 | xargs -0 -r -n 32 -P "$(nproc)" xz -dq
-	/sbin/depmod -b "$WORK/modroot" -F "$WORK/System.map" "$RELEASE" >>"$LOG" 2>&1
+	run /sbin/depmod -b "$WORK/modroot" "$RELEASE"
 }
 
 add_modules() {	# list file, names...
@@ -91,24 +93,37 @@ add_modules() {	# list file, names...
 	for name in "$@"; do
 		file=$(find "$WORK/modroot" -name "$name.ko" -print -quit)
 		[[ -n $file ]] || continue	# built in
-		cp "$file" "$WORK/initrd/modules/"
+		cp "$file" "$WORK/boot-modules/"
 		printf '%s.ko\n' "$name" >>"$list"
 	done
 }
 
+collect_boot_modules() {
+	mkdir "$WORK/boot-modules"
+	add_modules "$WORK/boot-modules/order" "${BOOT_MODULES[@]}"
+	add_modules "$WORK/boot-modules/order-net" "${NET_MODULES[@]}"
+}
+
+init_hash() { recipe_hash "$INIT"; }
+
+# In a folder, from its boot-modules and INIT. Replaced in one step: a guest may be starting.
 make_initrd() {
-	mkdir -p "$WORK/initrd"/{dev,proc,sys,newroot,vexlab,modules}
-	cp "$INIT" "$WORK/initrd/init"
-	chmod 755 "$WORK/initrd/init"
-	add_modules "$WORK/initrd/modules/order" "${BOOT_MODULES[@]}"
-	add_modules "$WORK/initrd/modules/order-net" "${NET_MODULES[@]}"
-	(cd "$WORK/initrd" && find . -print0 | sort -z |
-		cpio --null -o -H newc -R 0:0 --reproducible --quiet) >"$WORK/initrd.cpio"
+	local dir=$1 tree
+	tree=$(mktemp -d "$dir/.initrd-XXXXXX")
+	mkdir -p "$tree"/{dev,proc,sys,newroot,vexlab}
+	cp "$INIT" "$tree/init"
+	chmod 755 "$tree" "$tree/init"
+	cp -r "$dir/boot-modules" "$tree/modules"
+	(cd "$tree" && find . -print0 | sort -z |
+		cpio --null -o -H newc -R 0:0 --reproducible --quiet) >"$dir/.initrd.cpio"
+	rm -rf "$tree"
+	mv "$dir/.initrd.cpio" "$dir/initrd.cpio"
+	init_hash >"$dir/init.hash"
 }
 
 # Debian's headers name each other by absolute paths: make them name themselves by where they lie.
 relocate_headers() {
-	local base=$WORK/headers final=$FINAL/headers
+	local base=$WORK/headers final=$DIR/$RELEASE/headers
 	mkdir -p "$base"
 	mv "$WORK/x/usr/src/linux-headers-$RELEASE" "$base/build"
 	mv "$WORK"/x/usr/src/linux-headers-*-common "$base/common"
@@ -134,7 +149,7 @@ is_elf() { [[ $(od -An -t x1 -N 4 "$1" | tr -d ' ') == 7f454c46 ]]; }
 # kbuild's own programs come from the kernel's suite. One that does not run here
 # gets that suite's loader and libraries, which lie beside it.
 make_kbuild_run() {
-	local base=$WORK/headers final=$FINAL/headers deb f patched=0
+	local base=$WORK/headers final=$DIR/$RELEASE/headers deb f patched=0
 	while IFS= read -r -d '' f; do
 		is_elf "$f" || continue
 		[[ $(ldd "$f" 2>&1) == *'not found'* ]] || continue
@@ -159,61 +174,78 @@ write_manifest() {
 	  "recipe": "$HASH",
 	  "kernel": "$1",
 	  "cmdline": "$CMDLINE",
+	  "seconds": $2,
 	  "built": "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 	}
 	JSON
 }
 
-current_is_good() {
-	local manifest=$1/kernels/current/manifest.json
-	[[ -f $manifest ]] && grep -q "\"recipe\": \"$HASH\"" "$manifest"
+unpack() {
+	local mib
+	say "kernel $RELEASE: unpacking"
+	cp "$WORK/x/boot/vmlinuz-$RELEASE" "$WORK/vmlinuz"
+	cp "$WORK/x/boot/config-$RELEASE" "$WORK/config"
+	KERNEL=vmlinux
+	extract_vmlinux "$WORK/vmlinuz" "$WORK/vmlinux" && grep -q '^CONFIG_PVH=y' "$WORK/config" || {
+		rm -f "$WORK/vmlinux"
+		KERNEL=vmlinuz
+	}
+	mkdir -p "$WORK/modroot/lib"
+	mv "$WORK/x/usr/lib/modules" "$WORK/modroot/lib/modules" 2>/dev/null ||
+		mv "$WORK/x/lib/modules" "$WORK/modroot/lib/modules"
+	unpack_modules "$WORK/modroot/lib/modules/$RELEASE"
+	mib=$(du -sm "$WORK/modroot" | cut -f1)
+	make_image "$WORK/modroot/lib/modules" "$WORK/modules.img" vexlab-mods $((mib + mib / 6 + 16))
 }
 
-main() {
-	local force=0 cache started=$SECONDS kernel=vmlinux
-	INIT=
+parse_arguments() {
+	FORCE=0 INIT=
 	while (($#)); do
 		case $1 in
-		--force) force=1 ;;
-		--init) INIT=$2; shift ;;
+		--force) FORCE=1 ;;
+		--init) INIT=${2:-}; shift ;;
 		-*) die "unknown option $1" $EX_USAGE ;;
 		*) break ;;
 		esac
 		shift
 	done
 	[[ -f $INIT ]] || die "--init FILE is needed: the guest's PID 1 (make builds build/vexlab-init)" $EX_USAGE
-	cache=${1:-$(default_cache)}
-	HASH=$(printf '%s %s\n' "$SUITE" "$PACKAGE" | recipe_hash "$GUEST_DIR/build-kernel.sh" "$GUEST_DIR/lib.sh" "$INIT" -)
-	if ((!force)) && current_is_good "$cache"; then return 0; fi
+	INIT=$(realpath "$INIT")
+	DIR=$(realpath -m "${1:-$(default_cache)}")/kernels
+}
 
+kernel_is_there() {
+	((!FORCE)) && grep -qs "\"recipe\": \"$HASH\"" "$DIR/current/manifest.json"
+}
+
+init_is_there() { [[ $(cat "$DIR/current/init.hash" 2>/dev/null) == "$(init_hash)" ]]; }
+
+main() {
+	local started=$SECONDS
+	parse_arguments "$@"
+	HASH=$(printf '%s %s\n' "$SUITE" "$PACKAGE" | recipe_hash "$GUEST_DIR/build-kernel.sh" "$GUEST_DIR/lib.sh" -)
+	if kernel_is_there && init_is_there; then return 0; fi
 	need_tools apt-get dpkg-deb mke2fs xz zstd cpio depmod patchelf pahole
-	begin "$cache/kernels/pending"
+	lock "$DIR"
+	if kernel_is_there; then
+		if init_is_there; then return 0; fi
+		make_initrd "$(realpath "$DIR/current")"
+		say "initrd: made anew, the init is another one"
+		return 0
+	fi
+
+	begin "$DIR"
 	need_space "$WORK" 1500
 	apt_dirs
 	fetch_packages
-	FINAL=$cache/kernels/$RELEASE
-	say "kernel $RELEASE: unpacking"
-	cp "$WORK/x/boot/vmlinuz-$RELEASE" "$WORK/vmlinuz"
-	cp "$WORK/x/boot/config-$RELEASE" "$WORK/config"
-	cp "$WORK/x/boot/System.map-$RELEASE" "$WORK/System.map"
-	extract_vmlinux "$WORK/vmlinuz" "$WORK/vmlinux" && grep -q '^CONFIG_PVH=y' "$WORK/config" || {
-		rm -f "$WORK/vmlinux"
-		kernel=vmlinuz
-	}
-	mkdir -p "$WORK/modroot/lib"
-	mv "$WORK/x/usr/lib/modules" "$WORK/modroot/lib/modules" 2>/dev/null ||
-		mv "$WORK/x/lib/modules" "$WORK/modroot/lib/modules"
-	unpack_modules "$WORK/modroot/lib/modules/$RELEASE"
-	local mib
-	mib=$(du -sm "$WORK/modroot" | cut -f1)
-	make_image "$WORK/modroot/lib/modules" "$WORK/modules.img" vexlab-mods $((mib + mib / 6 + 16))
-	make_initrd
+	unpack
+	collect_boot_modules
+	make_initrd "$WORK"
 	relocate_headers
 	make_kbuild_run
-	write_manifest $kernel
-	rm -rf "$WORK"/{x,debs,apt,modroot,initrd,build.log}
-	finish
-	ln -sfn "$RELEASE" "$cache/kernels/current"
+	write_manifest $KERNEL $((SECONDS - started))
+	rm -rf "$WORK"/{x,debs,apt,modroot,build.log}
+	finish "$DIR" "$RELEASE"
 	say "kernel $RELEASE: done in $((SECONDS - started)) s"
 }
 

@@ -20,8 +20,11 @@ default_cache() {
 
 # The mirror this machine's own apt uses for its Debian; nothing is written down here.
 debian_mirror() {
-	apt-get indextargets --format '$(REPO_URI)|$(CODENAME)|$(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
-		awk -F'|' '$2 ~ /^(bookworm|trixie)$/ && $3 == "main" { print $1; exit }'
+	local mirror
+	mirror=$(apt-get indextargets --format '$(REPO_URI)|$(CODENAME)|$(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+		awk -F'|' '!found && $2 ~ /^(bookworm|trixie)$/ && $3 == "main" { print $1; found = 1 }') || true
+	[[ -n $mirror ]] || die "apt knows no Debian mirror: add one to /etc/apt, run apt-get update, then this again"
+	printf '%s\n' "$mirror"
 }
 
 need_tools() {
@@ -38,47 +41,90 @@ need_space() {	# directory, MiB
 	((free >= $2)) || die "$1 has $free MiB free, $2 MiB are needed: free some, or set VEXLAB_CACHE to a larger disk" $EX_IOERR
 }
 
-# begin FINAL: sets WORK, a private folder beside FINAL that vanishes unless finish() is reached.
-begin() {
-	FINAL=$1
-	mkdir -p "$(dirname "$FINAL")" || die "cannot make $(dirname "$FINAL")" $EX_IOERR
-	exec {LOCK_FD}>"$(dirname "$FINAL")/.lock"
+# lock DIR: one build at a time below it. Call it before deciding that something must be built:
+# who had to wait may find it done. Its children hold the lock too, so nobody cleans up under them.
+lock() {
+	mkdir -p "$1" 2>/dev/null && [[ -w $1 ]] || die "cannot write to $1: set VEXLAB_CACHE to a folder of yours" $EX_IOERR
+	exec {LOCK_FD}>"$1/.lock"
 	flock -n "$LOCK_FD" || { say "waiting for another build"; flock "$LOCK_FD"; }
-	find "$(dirname "$FINAL")" -maxdepth 1 -name '.new-*' -exec rm -rf {} +
-	WORK=$(mktemp -d "$(dirname "$FINAL")/.new-XXXXXX")
+}
+
+# begin DIR: sets WORK, a private folder in DIR that vanishes unless finish() is reached. DIR is locked.
+begin() {
+	find "$1" -maxdepth 1 \( -name '.new-*' -o -name '.old-*' \) -exec rm -rf {} +
+	WORK=$(mktemp -d "$1/.new-XXXXXX")
 	chmod 755 "$WORK"
 	LOG=$WORK/build.log
-	trap 'fail $?' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
+	CHILD=
+	trap 'ended $?' EXIT
+	trap 'stop 130' INT
+	trap 'stop 143' TERM HUP
 }
 
-fail() {
+# A long command, quiet. In the background, since bash would let it end before it looks at a
+# signal, and in a group of its own, so that stop() reaches all that it has started.
+run() {
+	local rc=0
+	setsid "$@" >>"$LOG" 2>&1 &
+	CHILD=$!
+	wait "$CHILD" || rc=$?
+	CHILD=
+	return $rc
+}
+
+stop() {
+	trap '' INT TERM HUP
+	if [[ -n $CHILD ]]; then
+		kill -TERM -- "-$CHILD" 2>/dev/null || true
+		wait "$CHILD" || true
+	fi
+	exit "$1"
+}
+
+ended() {
+	local code=$1 kept
 	trap - EXIT
-	if (($1)) && [[ -s $LOG ]] && (($1 < 128)); then
-		local kept
-		kept=$(mktemp -t vexlab-guest.XXXXXX.log)
-		cp "$LOG" "$kept"
+	if ((code && code < 128)) && [[ -s $LOG ]]; then
 		tail -n 15 "$LOG" >&2
-		printf 'vexlab guest: the build failed; its whole log: %s\n' "$kept" >&2
+		if kept=$(mktemp -t vexlab-guest.XXXXXX.log 2>/dev/null) && cp "$LOG" "$kept" 2>/dev/null; then
+			say "the whole log: $kept"
+		fi
+		if grep -q 'No space left on device' "$LOG"; then
+			code=$EX_IOERR
+			printf 'vexlab guest: no space left on the disk of %s\n' "$WORK" >&2
+		elif grep -qE 'Could not (resolve|connect)|Temporary failure|Failed to fetch|Unable to connect' "$LOG"; then
+			printf 'vexlab guest: the Debian mirror cannot be reached: building the guest needs it once\n' >&2
+		fi
 	fi
 	rm -rf "$WORK"
-	case $1 in 0 | 64 | 69 | 74 | 130 | 143) exit "$1" ;; *) exit $EX_UNAVAILABLE ;; esac
+	case $code in 0 | 64 | 69 | 74 | 130 | 143) exit "$code" ;; *) exit $EX_UNAVAILABLE ;; esac
 }
 
+# finish DIR NAME: WORK becomes DIR/NAME. A guest that runs from an older one keeps its open files.
 finish() {
-	rm -rf "$FINAL"
-	mv "$WORK" "$FINAL"
-	trap - EXIT
+	local old=
+	if [[ -e $1/$2 ]]; then
+		old=$(mktemp -d "$1/.old-XXXXXX")
+		mv "$1/$2" "$old/"
+	fi
+	mv "$WORK" "$1/$2"
+	trap - EXIT INT TERM HUP
+	point_current "$1" "$2"
+	[[ -z $old ]] || rm -rf "$old"
 }
 
-# A read-only ext4 image of a folder or tar, as small as it goes. No mount, no loop device.
-make_image() {	# source, image, label, MiB
+point_current() {
+	[[ $(readlink "$1/current" 2>/dev/null) != "$2" ]] || return 0
+	ln -s "$2" "$1/.current-$$"
+	mv -T "$1/.current-$$" "$1/current"
+}
+
+# An ext4 image of a folder, read-only in use. No mount, no loop device.
+make_image() {	# folder, image, label, MiB, [command to run it with]
 	rm -f "$2"
-	/usr/sbin/mke2fs -q -t ext4 -L "$3" -m 0 -O ^has_journal,^metadata_csum,^huge_file \
-		-E lazy_itable_init=0 -d "$1" "$2" "${4}M" >>"$LOG" 2>&1
+	run "${@:5}" /usr/sbin/mke2fs -q -t ext4 -b 4096 -L "$3" -m 0 -O ^has_journal,^metadata_csum,^huge_file \
+		-E lazy_itable_init=0,root_owner=0:0 \
+		-d "$1" "$2" "${4}M"
 }
 
 recipe_hash() { cat "$@" | sha256sum | cut -c1-16; }
-
-json_escape() { sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' | tr -d '\n'; }
