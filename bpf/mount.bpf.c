@@ -591,36 +591,41 @@ int bio_queued(__u64 *ctx)
 
 #define MARKS_MAX	512	/* a run */
 
-__u64 mark_seq;
+static __u64 mark_seq;
+static struct vx_event_mark mark_proto;	/* what all marks of a run have in common */
 
 /* Global, so that the verifier walks it once and not MARKS_MAX times. */
-__noinline int mark_emit(__u64 cookie)
+__noinline int mark_emit(void)
 {
 	struct vx_event_mark *mark = emit_reserve(sizeof(*mark));
 	__u64 flags;
 
 	if (!mark)
 		return false;
+	__builtin_memcpy(mark, &mark_proto, sizeof(*mark));
 	mark->seq = mark_seq++;
-	mark->cookie = cookie;
-	mark->head.step = step;
-	emit_task(&mark->head);
 	flags = emit_prepare(&mark->head, VX_EVENT_MARK, sizeof(*mark));
 	emit_submit(&mark->head, bpf_ktime_get_ns(), flags);
 	return true;
 }
 
-/* Run by BPF_PROG_TEST_RUN, arguments: count, cookie. Returns how many found room. */
+/*
+ * Run by BPF_PROG_TEST_RUN, one at a time; arguments: count, cookie. Returns
+ * how many found room.
+ */
 SEC("raw_tp")
 int marks(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 count = ctx->args[0], cookie = ctx->args[1];
+	__u64 count = ctx->args[0];
 	__u32 emitted = 0, i;
 
+	mark_proto.cookie = ctx->args[1];
+	mark_proto.head.step = step;
+	emit_task(&mark_proto.head);
 	for (i = 0; i < MARKS_MAX; i++) {
 		if (i >= count)
 			break;
-		emitted += mark_emit(cookie) & 1;
+		emitted += mark_emit() & 1;
 	}
 	return emitted;
 }

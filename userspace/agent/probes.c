@@ -5,7 +5,6 @@
  * own words, and the object tried again without it.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,31 +209,46 @@ static int try_load_mount(struct probes *p)
 	return err;
 }
 
-/* Address of a kernel variable, 0: not to be had. */
-static uint64_t kernel_symbol(const char *name)
+/*
+ * Addresses of kernel variables, 0: not to be had. One pass, as the list is
+ * long and slow to read.
+ */
+static void kernel_symbols(const char *const *names, uint64_t *ret, size_t n)
 {
-	uint64_t address, found = 0;
-	char line[256], symbol[128];
 	FILE *f = fopen("/proc/kallsyms", "re");
+	size_t missing = n;
+	char line[256];
 
-	while (f && !found && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%" SCNx64 " %*c %127s", &address, symbol) == 2 &&
-		    !strcmp(symbol, name))
-			found = address;
+	memset(ret, 0, n * sizeof(*ret));
+	while (f && missing && fgets(line, sizeof(line), f)) {
+		/* "ffffffff82a01230 D page_offset_base\n"; a module's has more behind it */
+		char *symbol = strrchr(line, ' ');
+
+		for (size_t i = 0; symbol && i < n; i++) {
+			size_t len = strlen(names[i]);
+
+			if (ret[i] || strncmp(symbol + 1, names[i], len) || symbol[1 + len] != '\n')
+				continue;
+			ret[i] = strtoull(line, NULL, 16);
+			missing--;
+		}
+	}
 	if (f)
 		fclose(f);
-	return found;
 }
 
 static int try_load_slab(struct probes *p)
 {
+	static const char *const names[] = { "page_offset_base", "vmemmap_base" };
+	uint64_t at[2];
 	int err;
 
 	p->slab = slab_bpf__open();
 	if (!p->slab)
 		return -errno;
-	p->slab->rodata->page_offset_base_at = kernel_symbol("page_offset_base");
-	p->slab->rodata->vmemmap_base_at = kernel_symbol("vmemmap_base");
+	kernel_symbols(names, at, 2);
+	p->slab->rodata->page_offset_base_at = at[0];
+	p->slab->rodata->vmemmap_base_at = at[1];
 	err = list_programs(p, p->slab->obj, VX_PROBES_SLAB);
 	if (!err)
 		err = bpf_map__reuse_fd(p->slab->maps.ops, bpf_map__fd(p->mount->maps.ops));
