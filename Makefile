@@ -134,7 +134,8 @@ clean:
 	$(call msg,CLEAN,$(B))rm -rf $(B)
 
 # --- Host and guest programs -------------------------------------------------
-agent_version	:= -DVX_VERSION='"$(VERSION)"'
+# No git revision here: it would make every commit a new agent, and every ready state stale.
+agent_version	:= -DVX_VERSION='"0.1.0"'
 
 define compile_rule
 $(B)/$(1)/$(2)/%.o: $(2)/%.c $(FLAGS_STAMP) $(4)
@@ -145,7 +146,7 @@ inc	= $(addprefix -I,$(i_$(1)))
 
 $(eval $(call compile_rule,host,userspace/common,$(HARDEN) $(call inc,common),))
 $(eval $(call compile_rule,guest,userspace/common,$(call inc,common),))
-$(eval $(call compile_rule,guest,userspace/agent,$(call inc,agent) -isystem $(B)/bpf,$(skels)))
+$(eval $(call compile_rule,guest,userspace/agent,$(agent_version) $(call inc,agent) -isystem $(B)/bpf,$(skels)))
 $(foreach d,$(filter-out vm,$(HOST_DIRS)),\
 	$(eval $(call compile_rule,host,$R/$d,$(HARDEN) $(call inc,$d) $(PKG_CFLAGS),)))
 $(eval $(call compile_rule,host,$R/vm,$(HARDEN) $(call inc,vm) $(PKG_CFLAGS) $(VIRT_CFLAGS),))

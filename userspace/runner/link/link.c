@@ -71,6 +71,7 @@ void link_hello(struct link *link, guint32 epoch, guint64 realtime_ns)
 
 	link->epoch = epoch;
 	link->seq = 0;
+	vx_decoder_reset(&link->dec);
 	vx_decoder_expect(&link->dec, epoch);
 	link_send(link, VX_REQ_HELLO, &req, sizeof(req), NULL, 0);
 }

@@ -228,12 +228,25 @@ static gboolean settle(struct run *run, GError **error)
 	return run_step(run, &spec, &outcome, NULL, error);
 }
 
+/* The unload follows an unmount at once: that is when what was deferred finds its code gone. */
+static gboolean last_cycle(struct run *run, GError **error)
+{
+	enum step_outcome outcome;
+
+	run->cycle++;
+	if (!run_mount(run, &outcome, error))
+		return FALSE;
+	return outcome != STEP_OK || run_guest_is_hurt(run) || run_umount(run, &outcome, error);
+}
+
 gboolean run_teardown(struct run *run, GError **error)
 {
 	const gboolean unloads = run->loaded->len > 0;
 	enum step_outcome outcome = STEP_OK;
 
 	run->phase = "teardown";
+	if (unloads && !last_cycle(run, error))
+		return FALSE;
 	while (run->loaded->len && outcome == STEP_OK && !run_guest_is_hurt(run)) {
 		const char *module = g_ptr_array_index(run->loaded, run->loaded->len - 1);
 		g_autofree char *name = g_strdup_printf("rmmod %s", module);

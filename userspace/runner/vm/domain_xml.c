@@ -47,6 +47,11 @@ static void add_cpu(GString *xml, const struct vm_config *config, unsigned long 
 	/* TCG before QEMU 8 gets cmpxchg16b wrong, and a 6.12 kernel dies of it sooner or later. */
 	if (qemu_version < 8000000)
 		add(xml, "<feature policy='disable' name='cx16'/>");
+	/*
+	 * TCG runs a `rep movsb` byte by byte: a kernel that believes in fast string moves copies
+	 * three times slower, and boots a second later, than one that unrolls its copies.
+	 */
+	add(xml, "<feature policy='disable' name='erms'/><feature policy='disable' name='fsrm'/>");
 	add(xml, "</cpu>");
 }
 
