@@ -14,6 +14,14 @@ struct options {
 	char **rest;
 };
 
+static char *absolute(char *path)
+{
+	char *whole = g_canonicalize_filename(path, NULL);
+
+	g_free(path);
+	return whole;
+}
+
 static int build(const struct options *opt)
 {
 	g_autofree char *recipe = cmd_lib_path("guest/build-rootfs.sh");
@@ -104,6 +112,7 @@ int cmd_guest(int argc, char **argv)
 	}
 	if (!opt.cache)
 		opt.cache = fs_default_cachedir();
+	opt.cache = absolute(opt.cache);
 	if (opt.rest && !strcmp(opt.rest[0], "build"))
 		code = build(&opt);
 	else if (opt.rest && !strcmp(opt.rest[0], "list"))

@@ -21,18 +21,45 @@ static json_t *manifest_of(const char *dir)
 	return json_load_file(path, 0, NULL);
 }
 
-/* A file of an entry, or NULL and what to do about it. */
-static char *piece(const char *dir, const char *name, GError **error)
+/* A file of an entry, `size` bytes long unless that is 0, or NULL and what to do about it. */
+static char *piece(const char *dir, const char *name, gint64 size, GError **error)
 {
 	char *path = g_build_filename(dir, name, NULL);
+	struct stat st;
 
-	if (g_file_test(path, G_FILE_TEST_EXISTS))
+	if (!stat(path, &st) && (S_ISDIR(st.st_mode) || (st.st_size && (!size || st.st_size == size))))
 		return path;
-	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
-		    "%s is missing: run `vexlab guest build` (`make guest` builds everything it needs)",
-		    path);
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s is missing or damaged: run "
+		    "`vexlab guest build --force`", path);
 	g_free(path);
 	return NULL;
+}
+
+/*
+ * flock() works on the folder itself, also for who may only read it. Recipes
+ * replace a folder by rename, so a lock is of the very files that were found.
+ */
+static int lock_entry(const char *dir, int operation)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && flock(fd, operation | LOCK_NB)) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	return fd;
+}
+
+static gboolean use_entry(const char *dir, int *ret, GError **error)
+{
+	*ret = lock_entry(dir, LOCK_SH);
+	if (*ret < 0)
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "cannot use %s: %s", dir,
+			    errno == EWOULDBLOCK ? "it is being removed" : g_strerror(errno));
+	return *ret >= 0;
 }
 
 /* The folder `current` points to, or NULL. */
@@ -53,19 +80,25 @@ static gboolean find_kernel(struct guest_image *image, const char *dir, GError *
 
 	image->release = g_path_get_basename(dir);
 	image->cmdline = g_strdup(cmdline ? cmdline : "console=ttyS0 panic=-1");
-	image->kernel = piece(dir, kernel && !strchr(kernel, '/') ? kernel : "vmlinuz", error);
+	image->kernel = piece(dir, kernel && !strchr(kernel, '/') ? kernel : "vmlinuz", 0, error);
 	json_decref(manifest);
-	return image->kernel && (image->initrd = piece(dir, "initrd.cpio", error)) &&
-	       (image->modules_img = piece(dir, "modules.img", error)) &&
-	       (image->headers = piece(dir, "headers/build", error));
+	return image->kernel && use_entry(dir, &image->kernel_lock, error) &&
+	       (image->initrd = piece(dir, "initrd.cpio", 0, error)) &&
+	       (image->modules_img = piece(dir, "modules.img", 0, error)) &&
+	       (image->headers = piece(dir, "headers/build", 0, error));
 }
 
 static gboolean find_rootfs(struct guest_image *image, const char *dir, GError **error)
 {
+	json_t *manifest = manifest_of(dir);
+	const gint64 size = json_integer_value(json_object_get(manifest, "image_bytes"));
+
+	json_decref(manifest);
 	image->rootfs_hash = g_path_get_basename(dir);
-	return (image->rootfs_img = piece(dir, "rootfs.img", error)) &&
-	       (image->ssh_key = piece(dir, "id_ed25519", error)) &&
-	       (image->known_hosts = piece(dir, "known_hosts", error));
+	return use_entry(dir, &image->rootfs_lock, error) &&
+	       (image->rootfs_img = piece(dir, "rootfs.img", size, error)) &&
+	       (image->ssh_key = piece(dir, "id_ed25519", 0, error)) &&
+	       (image->known_hosts = piece(dir, "known_hosts", 0, error));
 }
 
 struct guest_image *guest_find(const char *cachedir, const char *release, GError **error)
@@ -77,11 +110,12 @@ struct guest_image *guest_find(const char *cachedir, const char *release, GError
 	if (!kernel || !rootfs) {
 		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
 			    "there is no guest %s%s in %s: run `vexlab guest build`",
-			    kernel ? "root filesystem" : "kernel ",
+			    kernel ? "root filesystem" : release ? "kernel " : "kernel",
 			    kernel ? "" : release ? release : "", cachedir);
 		return NULL;
 	}
 	image = g_new0(struct guest_image, 1);
+	image->kernel_lock = image->rootfs_lock = -1;
 	if (find_kernel(image, kernel, error) && find_rootfs(image, rootfs, error))
 		return image;
 	guest_free(image);
@@ -102,6 +136,10 @@ void guest_free(struct guest_image *image)
 	g_free(image->ssh_key);
 	g_free(image->known_hosts);
 	g_free(image->cmdline);
+	if (image->kernel_lock >= 0)
+		close(image->kernel_lock);
+	if (image->rootfs_lock >= 0)
+		close(image->rootfs_lock);
 	g_free(image);
 }
 
@@ -137,7 +175,8 @@ static guint64 bytes_below(const char *path)
 static void list_kind(const char *cachedir, const char *kind, GPtrArray *entries)
 {
 	g_autofree char *path = g_build_filename(cachedir, kind, NULL);
-	g_autofree char *current = resolve(cachedir, kind, "current");
+	g_autofree char *target = resolve(cachedir, kind, "current");
+	g_autofree char *current = target ? g_path_get_basename(target) : NULL;
 	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
 	const char *name;
 
@@ -156,7 +195,7 @@ static void list_kind(const char *cachedir, const char *kind, GPtrArray *entries
 		entry->name = g_strdup(name);
 		entry->built = g_strdup(built ? built : "");
 		entry->bytes = bytes_below(below);
-		entry->current = current && g_str_has_suffix(current, name);
+		entry->current = !g_strcmp0(current, name);
 		g_ptr_array_add(entries, entry);
 		json_decref(manifest);
 	}
@@ -172,33 +211,37 @@ GPtrArray *guest_list(const char *cachedir)
 	return entries;
 }
 
-static int lock_entry(const char *dir, int operation)
+int guest_use(const struct guest_image *image, GError **error)
 {
-	g_autofree char *path = g_build_filename(dir, ".inuse", NULL);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	int fd = fcntl(image->kernel_lock, F_DUPFD_CLOEXEC, 0);
 
-	if (fd >= 0 && flock(fd, operation | LOCK_NB)) {
-		int err = errno;
-
-		close(fd);
-		errno = err;
-		return -1;
-	}
+	if (fd < 0)
+		vx_error_set_errno(error, errno, "cannot use %s", image->kernel);
 	return fd;
 }
 
-int guest_use(const struct guest_image *image, GError **error)
+static gboolean remove_entry(const char *dir, const char *name, GError **error)
 {
-	g_autofree char *dir = g_path_get_dirname(image->kernel);
-	int fd = lock_entry(dir, LOCK_SH);
+	g_autofree char *parent = g_path_get_dirname(dir);
+	g_autofree char *current = g_build_filename(parent, "current", NULL);
+	int fd = lock_entry(dir, LOCK_EX), err;
 
-	/* A cache that this user may only read cannot be removed by them either. */
-	if (fd < 0 && (errno == EACCES || errno == EROFS))
-		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "cannot use %s: %s", dir,
-			    errno == EWOULDBLOCK ? "it is being removed" : g_strerror(errno));
-	return fd;
+	if (fd < 0) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "cannot remove %s: %s", name,
+			    errno == EWOULDBLOCK ? "a guest that runs uses it" : g_strerror(errno));
+		return FALSE;
+	}
+	err = fs_remove_at(AT_FDCWD, dir);
+	close(fd);
+	if (err) {
+		g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot remove all of %s: %s", dir,
+			    g_strerror(-err));
+		return FALSE;
+	}
+	/* It pointed here: a link to nothing is no default. */
+	if (!g_file_test(current, G_FILE_TEST_EXISTS))
+		unlink(current);
+	return TRUE;
 }
 
 gboolean guest_remove(const char *cachedir, const char *name, GError **error)
@@ -207,25 +250,10 @@ gboolean guest_remove(const char *cachedir, const char *name, GError **error)
 
 	for (i = 0; i < G_N_ELEMENTS(kinds); i++) {
 		g_autofree char *dir = g_build_filename(cachedir, kinds[i], name, NULL);
-		int fd, err;
 
-		if (!name[0] || name[0] == '.' || strchr(name, '/') ||
-		    g_file_test(dir, G_FILE_TEST_IS_SYMLINK) || !g_file_test(dir, G_FILE_TEST_IS_DIR))
-			continue;
-		fd = lock_entry(dir, LOCK_EX);
-		if (fd < 0) {
-			g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "cannot remove %s: %s",
-				    name, errno == EWOULDBLOCK ? "a guest that runs uses it" :
-				    g_strerror(errno));
-			return FALSE;
-		}
-		err = fs_remove_at(AT_FDCWD, dir);
-		close(fd);
-		if (!err)
-			return TRUE;
-		g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot remove all of %s: %s", dir,
-			    g_strerror(-err));
-		return FALSE;
+		if (name[0] && name[0] != '.' && !strchr(name, '/') &&
+		    !g_file_test(dir, G_FILE_TEST_IS_SYMLINK) && g_file_test(dir, G_FILE_TEST_IS_DIR))
+			return remove_entry(dir, name, error);
 	}
 	g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "%s is no kernel or root filesystem of %s; "
 		    "`vexlab guest list` names them", name, cachedir);
@@ -244,6 +272,21 @@ static void finished(GObject *source, GAsyncResult *result, gpointer data)
 
 	g_subprocess_wait_finish(w->process, result, &w->error);
 	g_main_loop_quit(w->loop);
+}
+
+/* What a recipe's exit status says about why, see lib.sh. */
+static enum vx_error recipe_error(GSubprocess *process)
+{
+	if (!g_subprocess_get_if_exited(process))
+		return VX_ERROR_UNAVAILABLE;
+	switch (g_subprocess_get_exit_status(process)) {
+	case EX_IOERR:
+		return VX_ERROR_IO;
+	case EX_USAGE:
+		return VX_ERROR_INTERNAL;	/* it is us who call it */
+	default:
+		return VX_ERROR_UNAVAILABLE;
+	}
 }
 
 /* stderr goes to the user as it comes: the recipes report their own progress. */
@@ -267,7 +310,7 @@ static gboolean run_recipe(const char *const *argv, GCancellable *cancellable, G
 		   !g_subprocess_get_exit_status(w.process)) {
 		ok = TRUE;
 	} else {
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+		g_set_error(error, VX_ERROR, recipe_error(w.process),
 			    "the guest image could not be built: what %s said is above", argv[0]);
 	}
 	g_main_loop_unref(w.loop);

@@ -12,7 +12,10 @@
 #include <gio/gio.h>
 #include "guard.h"
 
-/* Absolute paths; every file was there when it was looked up. */
+/*
+ * Absolute paths; every file was there, and whole as far as its size tells, when
+ * it was looked up. guest_remove() leaves both parts alone until guest_free().
+ */
 struct guest_image {
 	char *release;		/* of the kernel: uname -r */
 	char *kernel;		/* what QEMU is given: vmlinux (PVH) or vmlinuz */
@@ -24,6 +27,7 @@ struct guest_image {
 	char *ssh_key;		/* private key that may log in as root */
 	char *known_hosts;	/* the image's host key, pinned */
 	char *cmdline;
+	int kernel_lock, rootfs_lock;	/* private */
 };
 
 /* `release` NULL: the current one. VX_ERROR_UNAVAILABLE says how to build what is missing. */
@@ -54,7 +58,7 @@ gboolean guest_remove(const char *cachedir, const char *name, GError **error);
 gboolean guest_build(const char *cachedir, const char *recipes, const char *init, gboolean force,
 		     GCancellable *cancellable, GError **error);
 
-/* Holds off guest_remove() for as long as the fd is open; -1 and error. */
+/* A second hold on the kernel, for who may outlive `image`: until the fd is closed. -1 and error. */
 int guest_use(const struct guest_image *image, GError **error);
 
 /* Writes base initrd plus a cpio with /vexlab/agent to `path`. */
