@@ -20,12 +20,14 @@ NET_MODULES=(failover net_failover virtio_net)
 KBUILD_LIBS=(libc6 libelf1t64 zlib1g libzstd1)
 # Each word here is boot time or a clock, as docs/PERFORMANCE.md has it measured:
 #  tsc=reliable	else TCG ends on the HPET: 2.1 us a clock reading instead of 0.2
-#  cryptomgr.notests, jent_mod_init	1.3 s of self-tests and entropy tests that prove nothing here
+#  cryptomgr.notests, initcall_blacklist, ipv6.disable	2 s of self-tests, keyrings, probes for
+#		devices and a network that no guest of ours has
 #  delayacct	time that a task waits for block I/O
 #  panic=-1	a panic resets at once, QEMU runs with -no-reboot: the death is seen
 readonly CMDLINE="console=ttyS0 quiet panic=-1 delayacct tsc=reliable no_timer_check \
-cryptomgr.notests=1 initcall_blacklist=jent_mod_init random.trust_cpu=on mitigations=off \
-raid=noautodetect 8250.nr_uarts=1"
+cryptomgr.notests=1 \
+initcall_blacklist=jent_mod_init,init_encrypted,crypto_kdf108_init,sed_opal_init,cec_init,i8042_init \
+ipv6.disable=1 random.trust_cpu=on mitigations=off raid=noautodetect 8250.nr_uarts=1"
 
 apt_dirs() {	# a private apt: the machine's own sources stay as they are
 	local d=$WORK/apt mirror
