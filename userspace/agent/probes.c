@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <vexlab/probe_hist.h>
 #include "mount.skel.h"
@@ -25,6 +26,7 @@ struct program {
 	struct vx_probe_status status;
 	struct bpf_link *link;
 	uint32_t group;
+	bool hooks_function;	/* fentry or fexit: its target is a function in BTF */
 	bool left_out;		/* this kernel does not load it */
 };
 
@@ -148,6 +150,7 @@ static int list_programs(struct probes *p, struct bpf_object *object, uint32_t g
 			return -E2BIG;
 		prog = &p->programs[p->nprograms++];
 		prog->group = group;
+		prog->hooks_function = !strncmp(bpf_program__section_name(bpf), "fe", 2);
 		snprintf(prog->status.name, sizeof(prog->status.name), "%s", bpf_program__name(bpf));
 		snprintf(prog->status.target, sizeof(prog->status.target), "%s", target);
 	}
@@ -166,6 +169,27 @@ static void leave_out_known(struct probes *p, struct bpf_object *object, uint32_
 	}
 }
 
+/*
+ * libbpf stops at the first function that the kernel has not; knowing all at
+ * once spares a load, which is mostly the reading of BTF, for each of them.
+ */
+static void leave_out_missing(struct probes *p, uint32_t group, const char *why, int err)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf();
+
+	for (size_t i = 0; vmlinux && i < p->nprograms; i++) {
+		struct program *prog = &p->programs[i];
+
+		if (prog->group != group || prog->left_out || !prog->hooks_function ||
+		    btf__find_by_name_kind(vmlinux, prog->status.target, BTF_KIND_FUNC) > 0)
+			continue;
+		prog->left_out = true;
+		prog->status.err = err;
+		snprintf(prog->status.why, sizeof(prog->status.why), "%s", why);
+	}
+	btf__free(vmlinux);
+}
+
 /* True if the failure named a program that had not been left out yet. */
 static bool leave_out_culprit(struct probes *p, uint32_t group, int err)
 {
@@ -180,6 +204,8 @@ static bool leave_out_culprit(struct probes *p, uint32_t group, int err)
 	prog->left_out = true;
 	prog->status.err = err;
 	probes_log_reason(prog->status.why, sizeof(prog->status.why), err);
+	if (err == -ESRCH)
+		leave_out_missing(p, group, prog->status.why, err);
 	return true;
 }
 
