@@ -17,51 +17,6 @@
 #define VX_SYSCALL(name) "__x64_sys_" #name
 #else
 #error "name the system call entry points of this architecture here, its registers in vmlinux.h"
-/*
- * Is this (head) page a slab? Told by page_type from 6.10, 46df8e73a4a3 ("mm:
- * free up PG_slab"): by a cleared bit at first, from 6.12 by its top byte,
- * 4ffca5a96678 ("mm: support only one page_type per page"); by a flag before.
- */
-static __always_inline bool fix_page_is_slab(struct page *page)
-{
-	__u32 bit;
-
-	if (bpf_core_enum_value_exists(enum pagetype, PGTY_slab))
-		return BPF_CORE_READ(page, page_type) >> 24 ==
-		       bpf_core_enum_value(enum pagetype, PGTY_slab);
-	if (bpf_core_enum_value_exists(enum pagetype___6_10, PG_slab___6_10)) {
-		bit = bpf_core_enum_value(enum pagetype___6_10, PG_slab___6_10);
-		return (BPF_CORE_READ(page, page_type) & (0xf0000000 | bit)) == 0xf0000000;
-	}
-	return BPF_CORE_READ(page, flags) >>
-	       bpf_core_enum_value(enum pageflags, PG_slab) & 1;
-}
-
-/* struct slab left struct page in 5.17: d122019bf061 ("mm: Split slab into its own type"). */
-static __always_inline struct kmem_cache *fix_slab_cache(struct page *page)
-{
-	struct page___5_16 *old = (void *)page;
-	struct slab *slab = (void *)page;
-
-	if (bpf_core_field_exists(struct slab, slab_cache))
-		return BPF_CORE_READ(slab, slab_cache);
-	return BPF_CORE_READ(old, slab_cache);
-}
-
-/*
- * Bytes of the compound page that a large kmalloc is; 0 where we cannot tell.
- * The order lies in the second page: folio._flags_1 from 6.6, ebc1baf5c9b4
- * ("mm: free up a word in the first tail page").
- */
-static __always_inline __u64 fix_large_bytes(struct page *page)
-{
-	struct folio *folio = (void *)page;
-
-	if (!bpf_core_field_exists(struct folio, _flags_1))
-		return 0;
-	return 4096ull << (BPF_CORE_READ(folio, _flags_1) & 0x1f);
-}
-
 #endif
 
 #define VX_MINOR_BITS	20	/* of the kernel's own dev_t, not of user space's */

@@ -4,7 +4,7 @@
  *
  *	mount(2)	sys_mount > get_fs_type > vfs_get_tree > sget > setup_bdev_super
  *	new API		sys_fsopen > get_fs_type; sys_fsconfig > vfs_get_tree > ...;
- *			sys_fsmount; sys_move_mount; put_fs_context when given up
+ *			sys_fsmount; sys_move_mount; fscontext_release when given up
  *	umount2(2)	sys_umount > path_umount; then, as task work before user
  *			mode is reached: cleanup_mnt > deactivate_locked_super
  *			> (kill_sb) > generic_shutdown_super >
@@ -13,7 +13,7 @@
  *
  * Bind mounts, remounts, moves and propagation changes never come by
  * get_fs_type, so they leave no record. Every program but the system calls'
- * asks first whether its task has an operation, which is one hash lookup.
+ * asks first whether its task has an operation, which is a few instructions.
  */
 #include "op_run.bpf.h"
 
@@ -337,11 +337,14 @@ static __always_inline void held_abandoned(__u64 key, __u16 flag)
 	op_forget_held(key);
 }
 
-/* After fsmount the mount holds the operation, and this is nobody's key. */
-SEC("fentry/put_fs_context")
-int BPF_PROG(context_put, struct fs_context *fc)
+/*
+ * The descriptor of fsopen is closed, before its context is put. After fsmount
+ * the mount holds the operation, and this is nobody's key.
+ */
+SEC("fentry/fscontext_release")
+int BPF_PROG(context_closed, struct inode *inode, struct file *file)
 {
-	held_abandoned((__u64)fc, VX_FSOP_ABANDONED);
+	held_abandoned((__u64)file->private_data, VX_FSOP_ABANDONED);
 	return 0;
 }
 
@@ -572,7 +575,7 @@ int bio_queued(__u64 *ctx)
 	op = op_current();
 	if (!op) {
 		tid = watcher_of(fix_bio_dev(bio));
-		op = tid ? bpf_map_lookup_elem(&ops, &tid) : NULL;
+		op = tid ? op_of(tid) : NULL;
 	}
 	if (!op)
 		return 0;

@@ -10,7 +10,7 @@
 #include "core_fixes.bpf.h"
 
 enum op_stage {
-	OP_NONE,		/* the task is through with it; the entry waits for its next one */
+	OP_NONE,		/* the place is free */
 	OP_ENTERED,		/* in the system call, filesystem type not known yet */
 	OP_MATCHED,		/* it is one of those we follow */
 	OP_CLEANUP_QUEUED,	/* umount has returned; cleanup_mnt comes before user mode does */
@@ -27,27 +27,33 @@ struct op {
 	__u64 key;			/* struct fs_context or struct vfsmount */
 	__u64 sb;
 	__u64 type;			/* struct file_system_type, 0: none found */
+	__u32 tid;			/* whose it is */
+	__u32 dev;			/* kernel's dev_t, 0: unknown */
 	__u8 phase;			/* enum vx_phase that runs */
 	__u8 stage;			/* enum op_stage */
 	__u8 depth;			/* vfs_get_tree within vfs_get_tree */
 	__u8 tree_failed;
-	__u32 dev;			/* kernel's dev_t, 0: unknown */
+	__u32 pad;
 };
 
 /*
- * A task's entry stays for its next operation, which spares an insertion and a
- * removal each; the least recently used makes room for a new task.
+ * A table hashed by thread id, two places for each: an array, because a lookup
+ * in it is a few instructions in place where a hash map's is a hundred, and
+ * because nothing is ever inserted or removed. Whose places are both taken by
+ * others is not followed, which is counted.
  */
+#define OP_BITS	9
+
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u32);		/* thread id */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << OP_BITS);
+	__type(key, __u32);
 	__type(value, struct op);
 } ops SEC(".maps");
 
 /*
- * How many operations of types we follow run now: spares bystanders' hash
- * lookups. A map, not a variable, because slab.bpf.c shares it.
+ * How many operations of types we follow run now: spares bystanders the lookup.
+ * A map, not a variable, because slab.bpf.c shares it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -61,12 +67,28 @@ static __always_inline __u32 op_tid(void)
 	return (__u32)bpf_get_current_pid_tgid();
 }
 
+static __always_inline __u32 op_place(__u32 tid)
+{
+	return tid * 0x9e3779b1u >> (32 - OP_BITS);
+}
+
+static __always_inline struct op *op_of(__u32 tid)
+{
+	__u32 place = op_place(tid);
+	struct op *op = bpf_map_lookup_elem(&ops, &place);
+
+	if (op && op->tid == tid && op->stage != OP_NONE)
+		return op;
+	place ^= 1;
+	op = bpf_map_lookup_elem(&ops, &place);
+	if (op && op->tid == tid && op->stage != OP_NONE)
+		return op;
+	return NULL;
+}
+
 static __always_inline struct op *op_current(void)
 {
-	__u32 tid = op_tid();
-	struct op *op = bpf_map_lookup_elem(&ops, &tid);
-
-	return op && op->stage != OP_NONE ? op : NULL;
+	return op_of(op_tid());
 }
 
 static __always_inline bool op_any_running(void)

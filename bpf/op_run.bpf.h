@@ -42,8 +42,6 @@ __u32 slab_attached;
 /* Spares lookups; user space zeroes it before attaching. */
 __u32 nr_held;
 
-static const struct op no_op;
-
 static __always_inline void op_count_running(int by)
 {
 	__u32 zero = 0, *n = bpf_map_lookup_elem(&running, &zero);
@@ -139,38 +137,43 @@ static __always_inline void op_pause(struct op *op)
 	op->rec.span_ns = op->last_ns - op->rec.start_ns;
 }
 
-/* Word by word: a copy of a blank one would cost more. */
-static __always_inline void op_blank(struct op *op)
+/*
+ * A free place, made the task's own; NULL: none. Two tasks that find the same
+ * one free within the same few instructions are not told apart: the first
+ * would go without a record.
+ */
+static __always_inline struct op *op_claim(void)
 {
-	__builtin_memset(op, 0, sizeof(*op));
-}
-
-static __always_inline struct op *op_entry(void)
-{
-	__u32 tid = op_tid();
-	struct op *op = bpf_map_lookup_elem(&ops, &tid);
+	__u32 tid = op_tid(), place = op_place(tid);
+	struct op *op = op_of(tid);
 
 	if (op) {
-		if (op->stage != OP_NONE && op->stage != OP_ENTERED)
+		if (op->stage != OP_ENTERED)
 			op_count_running(-1);	/* its end was never seen */
-		op_blank(op);
 		return op;
 	}
-	if (bpf_map_update_elem(&ops, &tid, &no_op, BPF_ANY))
-		return NULL;
-	return bpf_map_lookup_elem(&ops, &tid);
-}
-
-/* NULL: the state map is full, which is counted. */
-static __always_inline struct op *op_begin(__u8 kind, __u8 api, __u8 stage)
-{
-	__u64 now = bpf_ktime_get_ns();
-	struct op *op = op_entry();
-
-	if (!op) {
+	op = bpf_map_lookup_elem(&ops, &place);
+	if (!op || op->stage != OP_NONE) {
+		place ^= 1;
+		op = bpf_map_lookup_elem(&ops, &place);
+	}
+	if (!op || op->stage != OP_NONE) {
 		emit_count_lost_state();
 		return NULL;
 	}
+	return op;
+}
+
+/* NULL: no place for it, which is counted. */
+static __always_inline struct op *op_begin(__u8 kind, __u8 api, __u8 stage)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct op *op = op_claim();
+
+	if (!op)
+		return NULL;
+	__builtin_memset(op, 0, sizeof(*op));
+	op->tid = op_tid();
 	op->rec.op = kind;
 	op->rec.api = api;
 	op->rec.start_ns = now;
@@ -180,11 +183,32 @@ static __always_inline struct op *op_begin(__u8 kind, __u8 api, __u8 stage)
 	return op;
 }
 
-/* Zero padded, cut with its NUL kept: compares as two words. */
+/* Cuts a little-endian word of text behind its NUL; true if there is one. */
+static __always_inline bool cut_at_nul(__u64 *word)
+{
+	__u64 nul = (*word - 0x0101010101010101ull) & ~*word & 0x8080808080808080ull;
+
+	if (!nul)
+		return false;
+	*word &= (nul & -nul) - 1;
+	return true;
+}
+
+/*
+ * Zero padded, cut with its NUL kept: compares as two words. Read as such, the
+ * string helper being five times dearer; it helps out where the name ends
+ * within 16 bytes of what is mapped.
+ */
 static __always_inline bool op_type_matches(const char *name, __u64 ret[2])
 {
-	ret[0] = ret[1] = 0;
-	bpf_probe_read_kernel_str(ret, VX_FSTYPE_LEN, name);
+	if (bpf_probe_read_kernel(ret, VX_FSTYPE_LEN, name)) {
+		ret[0] = ret[1] = 0;
+		bpf_probe_read_kernel_str(ret, VX_FSTYPE_LEN, name);
+	}
+	if (cut_at_nul(&ret[0]))
+		ret[1] = 0;
+	else if (!cut_at_nul(&ret[1]))
+		ret[1] &= ~0ull >> 8;
 	return !filter[0] || (ret[0] == filter[0] && ret[1] == filter[1]);
 }
 
@@ -313,19 +337,16 @@ static __always_inline void op_forget_held(__u64 key)
 /* The current task takes up the operation held under `key`, if there is one. */
 static __always_inline struct op *op_take(__u64 key, __u64 now)
 {
-	struct op *op = op_held(key);
-	__u32 tid = op_tid();
+	struct op *rests = op_held(key), *op;
 
+	if (!rests)
+		return NULL;
+	op = op_claim();
 	if (!op)
 		return NULL;
-	if (bpf_map_update_elem(&ops, &tid, op, BPF_ANY)) {
-		emit_count_lost_state();
-		return NULL;
-	}
+	__builtin_memcpy(op, rests, sizeof(*op));
+	op->tid = op_tid();
 	op_forget_held(key);
-	op = bpf_map_lookup_elem(&ops, &tid);
-	if (!op)
-		return NULL;
 	op_count_running(1);
 	op_resume(op, now);
 	return op;

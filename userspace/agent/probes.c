@@ -341,12 +341,21 @@ static void clear_map(struct bpf_map *map)
 			return;
 }
 
+static void zero_array(struct bpf_map *map)
+{
+	void *zero = calloc(1, bpf_map__value_size(map));
+
+	for (uint32_t key = 0; zero && key < bpf_map__max_entries(map); key++)
+		bpf_map_update_elem(bpf_map__fd(map), &key, zero, BPF_ANY);
+	free(zero);
+}
+
 /* What an earlier attachment left half done would be taken for ours. */
 static void forget_operations(struct probes *p)
 {
 	uint32_t zero = 0;
 
-	clear_map(p->mount->maps.ops);
+	zero_array(p->mount->maps.ops);
 	clear_map(p->mount->maps.held);
 	memset(p->mount->bss->watched, 0, sizeof(p->mount->bss->watched));
 	bpf_map_update_elem(bpf_map__fd(p->mount->maps.running), &zero, &zero, BPF_ANY);

@@ -87,7 +87,7 @@ static void add_streams(GString *xml, const struct domain_paths *paths)
 static void add_disk(GString *xml, const struct vm_disk *disk, unsigned int index)
 {
 	/* Nothing on a guest's disks outlives the run, so nothing needs to reach the host's. */
-	add(xml, "<disk type='file' device='disk'><driver name='qemu' type='%s' cache='unsafe' discard='unmap'/>"
+	add(xml, "<disk type='file' device='disk'><driver name='qemu' type='%s' cache='unsafe' io='io_uring' discard='unmap'/>"
 	    "<source file='%s'/><target dev='vd%c' bus='virtio'/>", disk->format, disk->path, 'a' + index);
 	if (disk->serial)
 		add(xml, "<serial>%s</serial>", disk->serial);
