@@ -117,7 +117,7 @@ static void open_guest(struct bench *b, gboolean cold, guint ssh_port)
 		.config = &b->config, .image = b->image, .agent = b->agent,
 		.cachedir = b->cachedir, .rundir = b->rundir, .driver = &vm_libvirt,
 		.accel = vm_probe_accel(b->image->kernel, b->cachedir, FALSE, &why),
-		.cold = cold, .scratch_mib = 1024, .ssh_port = ssh_port,
+		.cold = cold, .scratch_mib = 64, .ssh_port = ssh_port,
 	};
 	const struct session_sink sink = { on_frame, on_console, on_note, on_progress, b };
 	GError *error = NULL;

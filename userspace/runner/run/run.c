@@ -314,7 +314,7 @@ static gboolean open_session(struct run *run, const struct guest_image *image,
 		.config = req->config, .image = image, .agent = req->agent,
 		.cachedir = req->cachedir, .rundir = rundir, .driver = &vm_libvirt,
 		.uri = req->uri, .accel = accel, .cold = req->cold,
-		.scratch_mib = MAX(req->target->device_mib, 1024), .ssh_port = req->ssh_port,
+		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
 		.ssh = req->ssh, .cancellable = req->cancellable,
 	};
 	const struct session_sink sink = {

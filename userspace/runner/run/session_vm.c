@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accel.h"
 #include "disk.h"
 #include "error.h"
 #include "fsutil.h"
@@ -11,6 +12,9 @@
 
 #define RESUME_MS	8000	/* after a restore */
 #define MIB		(G_GUINT64_CONSTANT(1) << 20)
+#define SCRATCH_DISK	2	/* of session.disks, /dev/vdc in the guest */
+#define SCRATCH_MIB	1024	/* at start: a ready state knows it by this size, whatever the target wants */
+#define RESIZE_MS	5000
 
 static void vm_write(void *ctx, GBytes *bytes)
 {
@@ -85,7 +89,7 @@ static char *scratch_for(const struct session *s, GError **error)
 	g_autofree char *path = g_build_filename(dir, name, NULL);
 
 	if (!fs_mkdir(dir, 0755, error) || !rundir_add_scratch(s->config.rundir, path, error) ||
-	    !disk_create_scratch(path, s->config.scratch_mib * MIB, 256 * MIB, error))
+	    !disk_create_scratch(path, SCRATCH_MIB * MIB, 256 * MIB, error))
 		return NULL;
 	return g_steal_pointer(&path);
 }
@@ -101,12 +105,13 @@ static gboolean describe(struct session *s, GError **error)
 		return FALSE;
 	s->disks[0] = (struct vm_disk){ image->rootfs_img, "raw", "vexlab-root", TRUE };
 	s->disks[1] = (struct vm_disk){ image->modules_img, "raw", "vexlab-mods", TRUE };
-	s->disks[2] = (struct vm_disk){ s->scratch, "qcow2", "vexlab-scratch", FALSE };
+	s->disks[SCRATCH_DISK] = (struct vm_disk){ s->scratch, "qcow2", "vexlab-scratch", FALSE };
 	s->vm_config = (struct vm_config){
 		.name = "vexlab", .uri = s->config.uri, .kernel = image->kernel,
 		.initrd = s->initrd, .cmdline = image->cmdline, .accel = s->config.accel,
 		.memory_mib = config->memory_mib, .vcpus = config->vcpus,
 		.disks = s->disks, .ndisks = G_N_ELEMENTS(s->disks),
+		.io_uring = !s->config.uri && vm_probe_io_uring(),
 		.ssh_port = s->config.ssh_port, .rundir = rundir_path(s->config.rundir),
 		.cachedir = s->config.cachedir,
 	};
@@ -215,7 +220,43 @@ static gboolean warm_start(struct session *s, const char *key)
 	return FALSE;
 }
 
-gboolean session_open_vm(struct session *s, GError **error)
+static guint64 scratch_sectors(struct session *s, GError **error)
+{
+	/* An id that no step of a run has. */
+	const struct vx_req_step req = { .id = G_MAXUINT64, .op = VX_STEP_READ, .deadline_ns = RESIZE_MS * 1000000ull };
+	const char *strings[] = { "/sys/block/vdc/size", NULL };
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+
+	return session_step(s, &req, strings, &res, error) && !res.msg.err ?
+	       g_ascii_strtoull(res.output, NULL, 10) : 0;
+}
+
+/* The scratch disk as large as the target wants it, and the guest aware of it. */
+static gboolean size_scratch(struct session *s, GError **error)
+{
+	const guint64 bytes = s->config.scratch_mib * MIB;
+	const gint64 deadline = g_get_monotonic_time() + RESIZE_MS * 1000;
+	g_autoptr(GError) local = NULL;
+
+	if (s->config.scratch_mib == SCRATCH_MIB)
+		return TRUE;
+	if (!s->config.driver->resize_disk(s->vm, SCRATCH_DISK, bytes, error))
+		return FALSE;
+	while (scratch_sectors(s, &local) != bytes / 512) {
+		if (local) {
+			g_propagate_error(error, g_steal_pointer(&local));
+			return FALSE;
+		}
+		if (g_get_monotonic_time() > deadline) {
+			g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+				    "the guest does not see that its disk is of %u MiB now", s->config.scratch_mib);
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+static gboolean start(struct session *s, GError **error)
 {
 	const struct link_transport transport = { vm_write, vm_pending, s };
 	g_autofree char *key = NULL;
@@ -238,6 +279,11 @@ gboolean session_open_vm(struct session *s, GError **error)
 	}
 	s->how = "cold";
 	return boot(s, error) && (!key || keep_state(s, key, error));
+}
+
+gboolean session_open_vm(struct session *s, GError **error)
+{
+	return start(s, error) && size_scratch(s, error);
 }
 
 void session_close_transport(struct session *s)

@@ -30,7 +30,7 @@ struct target {
 	char **mkfs_argv;		/* template, see target_mkfs_argv(); NULL: the device needs none */
 	char *mkfs_source;		/* C file below the source folder, built statically for the guest, or NULL */
 	char *mount_options;		/* or NULL */
-	unsigned int device_mib;	/* smallest device that serves, MiB */
+	unsigned int device_mib;	/* size of the device it gets, MiB */
 	char **unsupported;		/* features that are known to be missing: never tested; or NULL */
 };
 

@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,4 +221,15 @@ enum vm_accel vm_probe_accel(const char *kernel, const char *cachedir, gboolean 
 	}
 	*why = g_steal_pointer(&text);
 	return accel;
+}
+
+gboolean vm_probe_io_uring(void)
+{
+	struct io_uring_params params = { 0 };
+	int fd = (int)syscall(SYS_io_uring_setup, 1, &params);
+
+	if (fd < 0)
+		return FALSE;
+	close(fd);
+	return TRUE;
 }

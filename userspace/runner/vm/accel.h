@@ -27,4 +27,7 @@ gboolean vm_kernel_boots(const char *qemu, const char *kernel, const char *accel
  */
 enum vm_accel vm_probe_accel(const char *kernel, const char *cachedir, gboolean fresh, char **why);
 
+/* May processes use io_uring here? Kernels and containers forbid it often enough. */
+gboolean vm_probe_io_uring(void);
+
 #endif

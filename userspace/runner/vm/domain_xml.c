@@ -84,11 +84,14 @@ static void add_streams(GString *xml, const struct domain_paths *paths)
 	    DOMAIN_CHANNEL);
 }
 
-static void add_disk(GString *xml, const struct vm_disk *disk, unsigned int index)
+static void add_disk(GString *xml, const struct vm_config *config, unsigned int index)
 {
+	const struct vm_disk *disk = &config->disks[index];
+
 	/* Nothing on a guest's disks outlives the run, so nothing needs to reach the host's. */
-	add(xml, "<disk type='file' device='disk'><driver name='qemu' type='%s' cache='unsafe' io='io_uring' discard='unmap'/>"
-	    "<source file='%s'/><target dev='vd%c' bus='virtio'/>", disk->format, disk->path, 'a' + index);
+	add(xml, "<disk type='file' device='disk'><driver name='qemu' type='%s' cache='unsafe' io='%s' discard='unmap'/>"
+	    "<source file='%s'/><target dev='vd%c' bus='virtio'/>", disk->format,
+	    config->io_uring ? "io_uring" : "threads", disk->path, 'a' + index);
 	if (disk->serial)
 		add(xml, "<serial>%s</serial>", disk->serial);
 	if (disk->readonly)
@@ -124,7 +127,7 @@ char *domain_xml(const struct vm_config *config, const struct domain_paths *path
 	    "<on_crash>destroy</on_crash><devices><controller type='usb' model='none'/>"
 	    "<controller type='pci' index='0' model='pcie-root'/>");
 	for (unsigned int i = 0; i < config->ndisks; i++)
-		add_disk(xml, &config->disks[i], i);
+		add_disk(xml, config, i);
 	add_streams(xml, paths);
 	add(xml, "<memballoon model='none'/></devices>");
 	if (config->ssh_port)

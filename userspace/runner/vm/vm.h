@@ -34,6 +34,7 @@ struct vm_config {
 	const char *kernel, *initrd, *cmdline;
 	enum vm_accel accel;	/* AUTO is resolved before (vm_probe_accel) */
 	unsigned int memory_mib, vcpus;
+	gboolean io_uring;	/* disks' requests through io_uring instead of threads */
 	const struct vm_disk *disks;
 	unsigned int ndisks;
 	unsigned int ssh_port;	/* not 0: restricted user network, 127.0.0.1:port to the guest's 22 */
@@ -77,6 +78,8 @@ struct vm_driver {
 	gboolean (*rollback)(struct vm *vm, const char *tag, GError **error);
 	gboolean (*pause)(struct vm *vm, gboolean on, GError **error);
 	gboolean (*nmi)(struct vm *vm, GError **error);
+	/* Of config.disks, writable; told to a running guest's driver, which takes its time to believe it. */
+	gboolean (*resize_disk)(struct vm *vm, unsigned int index, guint64 bytes, GError **error);
 	/* Queue bytes to the agent's channel; never blocks, keeps order. */
 	void (*channel_write)(struct vm *vm, GBytes *bytes);
 	/* Bytes queued and not yet taken by the guest: what back-pressure looks at. */

@@ -239,6 +239,14 @@ static gboolean fake_nmi(struct vm *vm, GError **error)
 	return TRUE;
 }
 
+static gboolean fake_resize_disk(struct vm *vm, unsigned int index, guint64 bytes, GError **error)
+{
+	g_autofree char *what = g_strdup_printf("%u %" G_GUINT64_FORMAT, index, bytes);
+
+	note(vm, "resize", what);
+	return TRUE;
+}
+
 static void fake_channel_write(struct vm *vm, GBytes *bytes)
 {
 	if (!vm->running || vm->told_gone)
@@ -280,6 +288,7 @@ const struct vm_driver vm_fake = {
 	.rollback = fake_rollback,
 	.pause = fake_pause,
 	.nmi = fake_nmi,
+	.resize_disk = fake_resize_disk,
 	.channel_write = fake_channel_write,
 	.channel_pending = fake_channel_pending,
 	.pid = fake_pid,

@@ -629,6 +629,16 @@ static gboolean libvirt_nmi(struct vm *vm, GError **error)
 	return FALSE;
 }
 
+static gboolean libvirt_resize_disk(struct vm *vm, unsigned int index, guint64 bytes, GError **error)
+{
+	const char target[] = { 'v', 'd', (char)('a' + index), '\0' };
+
+	if (!virDomainBlockResize(vm->dom, target, bytes, VIR_DOMAIN_BLOCK_RESIZE_BYTES))
+		return TRUE;
+	set_libvirt_error(error, "cannot resize the guest's disk");
+	return FALSE;
+}
+
 static void libvirt_channel_write(struct vm *vm, GBytes *bytes)
 {
 	stream_write(vm->channel, bytes);
@@ -685,6 +695,7 @@ const struct vm_driver vm_libvirt = {
 	.rollback = libvirt_rollback,
 	.pause = libvirt_pause,
 	.nmi = libvirt_nmi,
+	.resize_disk = libvirt_resize_disk,
 	.channel_write = libvirt_channel_write,
 	.channel_pending = libvirt_channel_pending,
 	.pid = libvirt_pid,
