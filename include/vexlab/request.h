@@ -91,6 +91,7 @@ struct vx_msg_step {
 	__s64 value;			/* by operation */
 	__u64 start_ns;			/* the agent's own clock just before */
 	__u64 end_ns;			/* ... and after the system call */
+	__u64 cpu_ns;			/* the calling thread's CPU time in between; 0: not known */
 };
 
 struct vx_req_put {
@@ -196,7 +197,7 @@ struct vx_msg_heartbeat {
 _Static_assert(sizeof(struct vx_req_hello) == 16, "ABI");
 _Static_assert(sizeof(struct vx_msg_hello) == 40, "ABI");
 _Static_assert(sizeof(struct vx_req_step) == 56, "ABI");
-_Static_assert(sizeof(struct vx_msg_step) == 40, "ABI");
+_Static_assert(sizeof(struct vx_msg_step) == 48, "ABI");
 _Static_assert(sizeof(struct vx_req_put) == 24, "ABI");
 _Static_assert(sizeof(struct vx_msg_put) == 24, "ABI");
 _Static_assert(sizeof(struct vx_req_trace) == 88, "ABI");

@@ -22,6 +22,7 @@ struct op_run {
 	void *payload;
 	int64_t value;
 	uint64_t start_ns, end_ns;	/* around the system call itself; 0: it was not reached */
+	uint64_t cpu_began_ns, cpu_ns;	/* this thread's CPU time in between, once it is over */
 	atomic_bool cancelled;		/* nobody waits any more: end soon */
 
 	pthread_mutex_t lock;		/* robust; for what follows */
@@ -41,27 +42,29 @@ bool op_kill_child(struct op_run *run);
 void op_lock(struct op_run *run);
 void op_unlock(struct op_run *run);
 
-/* Result of the system call `call`, 0 or up, or -errno, with the clock read just before and after it. */
-#define OP_TIMED(run, call) ({				\
-	long op_ret, op_errno;				\
-	(run)->start_ns = now_ns();			\
-	op_ret = (call);				\
-	op_errno = errno;				\
-	(run)->end_ns = now_ns();			\
-	(int)(op_ret < 0 ? -op_errno : op_ret);		\
-})
-
-/* For operations of many calls. */
+/* For operations of many calls. The wall clock is the inner one: reading the other is a system call. */
 static inline void op_begin(struct op_run *run)
 {
+	run->cpu_began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	run->start_ns = now_ns();
 }
 
 static inline int op_end(struct op_run *run, int err)
 {
 	run->end_ns = now_ns();
+	run->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - run->cpu_began_ns;
 	return err;
 }
+
+/* Result of the system call `call`, 0 or up, or -errno, with the clock read just before and after it. */
+#define OP_TIMED(run, call) ({				\
+	long op_ret, op_errno;				\
+	op_begin(run);					\
+	op_ret = (call);				\
+	op_errno = errno;				\
+	op_end(run, 0);					\
+	(int)(op_ret < 0 ? -op_errno : op_ret);		\
+})
 
 /* op_exec.c */
 int op_exec(struct op_run *run);

@@ -204,7 +204,7 @@ static void reset_run(struct op_run *run)
 	free(run->payload);
 	run->payload = NULL;
 	run->value = 0;
-	run->start_ns = run->end_ns = 0;
+	run->start_ns = run->end_ns = run->cpu_ns = 0;
 	atomic_store(&run->cancelled, false);
 	run->child = 0;
 	run->out.len = 0;
@@ -260,7 +260,7 @@ static void answer(struct steps *steps, int err)
 	struct op_run *run = &steps->worker->run;
 	struct vx_msg_step msg = {
 		.id = run->step.req.id, .err = err, .value = run->value,
-		.start_ns = run->start_ns, .end_ns = run->end_ns,
+		.start_ns = run->start_ns, .end_ns = run->end_ns, .cpu_ns = run->cpu_ns,
 	};
 
 	/* Still inside the call: as long as it has lasted by now. */

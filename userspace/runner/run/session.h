@@ -37,6 +37,7 @@ struct session_config {
 	enum vm_accel accel;			/* resolved */
 	gboolean cold;				/* boot anew, keep no state */
 	unsigned int scratch_mib;		/* of the scratch disk in the guest */
+	gboolean icount;			/* see vm.h */
 	unsigned int ssh_port;			/* not 0: the VM gets a restricted NIC */
 	const struct ssh_config *ssh;		/* a guest that is not ours; no VM is made */
 	GCancellable *cancellable;

@@ -112,6 +112,12 @@ static void add_network(GString *xml, unsigned int ssh_port)
 	    "</qemu:commandline>", ssh_port, SLOT_NET);
 }
 
+/* Off CPU it follows the host's clock, else a guest that sleeps would skip its time-outs. */
+static void add_icount(GString *xml)
+{
+	add(xml, "<qemu:commandline><qemu:arg value='-icount'/><qemu:arg value='shift=0,sleep=on'/></qemu:commandline>");
+}
+
 char *domain_xml(const struct vm_config *config, const struct domain_paths *paths, unsigned long qemu_version)
 {
 	GString *xml = g_string_new(NULL);
@@ -130,6 +136,8 @@ char *domain_xml(const struct vm_config *config, const struct domain_paths *path
 		add_disk(xml, config, i);
 	add_streams(xml, paths);
 	add(xml, "<memballoon model='none'/></devices>");
+	if (config->icount)
+		add_icount(xml);
 	if (config->ssh_port)
 		add_network(xml, config->ssh_port);
 	add(xml, "</domain>");

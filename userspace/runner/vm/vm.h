@@ -34,6 +34,7 @@ struct vm_config {
 	const char *kernel, *initrd, *cmdline;
 	enum vm_accel accel;	/* AUTO is resolved before (vm_probe_accel) */
 	unsigned int memory_mib, vcpus;
+	gboolean icount;	/* TCG only: a guest's clock that counts instructions, one a ns; one CPU at a time */
 	gboolean io_uring;	/* disks' requests through io_uring instead of threads */
 	const struct vm_disk *disks;
 	unsigned int ndisks;
