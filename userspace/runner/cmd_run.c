@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "detect.h"
 #include "error.h"
 #include "fsutil.h"
 #include "report.h"
@@ -11,7 +12,7 @@
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
-	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise;
 	char **set;
 	int cycles, warmup, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, fsmount, force, list;
@@ -21,7 +22,7 @@ static void options_clear(struct options *o)
 {
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
-			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device };
+			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -190,6 +191,7 @@ static int finish(const struct options *o, const struct run_outcome *out)
 static int run(const struct options *o, struct progress *progress)
 {
 	g_autofree char *targets = cmd_lib_path("targets"), *clamped = NULL, *ssh_words = NULL;
+	g_auto(GStrv) noise = NULL;
 	const char *const dirs[] = { targets, NULL };
 	VX_GUARD(target_free) struct target *target = NULL;
 	RUN_OUTCOME_CLEAR struct run_outcome outcome = { 0 };
@@ -201,6 +203,7 @@ static int run(const struct options *o, struct progress *progress)
 
 	target = target_load(o->target, dirs, &error);
 	if (!target || !make_config(o, &config, &error) ||
+	    (o->noise && !(noise = noise_load(o->noise, &error))) ||
 	    (o->ssh && !parse_ssh(o, &ssh, &ssh_words, &error)))
 		return cmd_fail("run", error);
 	config_machine_probe(&machine);
@@ -213,7 +216,7 @@ static int run(const struct options *o, struct progress *progress)
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
 		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
-		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device,
+		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
 	if (!run_execute(&req, &outcome, &error)) {
@@ -271,6 +274,7 @@ int cmd_run(int argc, char **argv)
 		STR("ssh-key", ssh_key, "Private key for it (the ssh-agent's)", "FILE"),
 		STR("ssh-known-hosts", ssh_known_hosts, "File that pins its host key", "FILE"),
 		STR("device", device, "Block device there that may be overwritten", "/dev/X"),
+		STR("noise", noise, "Crashes that are known and not to count: a pattern a line", "FILE"),
 		STR("cache", cache, "Where guest images and builds are kept", "DIR"),
 		STR("agent", agent, "Another agent binary", "FILE"),
 		FLAG("force", force, "Accepted for scripts: a run never asks"),

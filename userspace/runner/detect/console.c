@@ -1,178 +1,351 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Crashes told by the kernel's console: a line that matches the table opens a
- * report, which gathers lines until its own end marker; a panic inside makes
- * the whole report a panic. What a report gathers counts as one crash.
+ * Crashes told by the kernel's console: console entries into an oops stream, its
+ * events out as findings. What is added here is what the stream cannot know:
+ * which step a message belongs to, and who is to blame.
  */
 #include <string.h>
 
 #include "detect.h"
+#include "oops.h"
 
-#define LINE_MAX_BYTES	1024
-#define REPORT_LINES	120
+#define STEPS_KEPT	16u
+#define CHUNKS_KEPT	128u
+#define TITLES_KEPT	32u
+#define NS_PER_MS	1000000ull
+#define QUIET_NS	(DETECT_QUIET_MS * NS_PER_MS)
+#define SILENT_NS	(1000 * NS_PER_MS)	/* after which an unfinished report is finished too */
+/* The kernel's log clock and CLOCK_MONOTONIC differ a little, and frames take their time. */
+#define CLOCK_SLACK_NS	(500 * NS_PER_MS)
 
-static const struct pattern {
-	const char *text;		/* found anywhere in the line */
-	enum finding_class class;
-	enum severity severity;
-	const char *title;		/* " in FUNCTION" is appended when one is known */
-} patterns[] = {
-	{ "Kernel panic - not syncing", FINDING_PANIC, SEV_CRITICAL, "kernel panic" },
-	{ "BUG: kernel NULL pointer dereference", FINDING_OOPS, SEV_HIGH,
-	  "BUG: unable to handle kernel NULL pointer dereference" },
-	{ "BUG: unable to handle page fault", FINDING_OOPS, SEV_HIGH,
-	  "BUG: unable to handle kernel paging request" },
-	{ "general protection fault", FINDING_OOPS, SEV_HIGH, "general protection fault" },
-	{ "double fault:", FINDING_OOPS, SEV_CRITICAL, "double fault" },
-	{ "kernel BUG at ", FINDING_BUG, SEV_HIGH, "kernel BUG" },
-	{ "Oops: ", FINDING_OOPS, SEV_HIGH, "Oops" },
-	{ "BUG: KFENCE:", FINDING_BUG, SEV_HIGH, "KFENCE: memory error" },
-	{ "BUG: KASAN:", FINDING_BUG, SEV_HIGH, "KASAN: memory error" },
-	{ "BUG: soft lockup", FINDING_HANG, SEV_HIGH, "BUG: soft lockup" },
-	{ "blocked for more than", FINDING_HANG, SEV_HIGH, "INFO: task hung" },
-	{ "self-detected stall on CPU", FINDING_HANG, SEV_HIGH, "INFO: rcu detected stall" },
-	{ "BUG: sleeping function called from invalid context", FINDING_BUG, SEV_MEDIUM,
-	  "BUG: sleeping function called from invalid context" },
-	{ "BUG: scheduling while atomic", FINDING_BUG, SEV_MEDIUM, "BUG: scheduling while atomic" },
-	{ "Objects remaining", FINDING_BUG, SEV_MEDIUM, "BUG: objects remaining in slab cache" },
-	{ "VFS: Busy inodes after unmount", FINDING_BUG, SEV_HIGH, "VFS: busy inodes after unmount" },
-	{ "BUG: ", FINDING_BUG, SEV_HIGH, "BUG" },
-	{ "WARNING: CPU:", FINDING_WARNING, SEV_MEDIUM, "WARNING" },
+struct step_mark {
+	guint64 offset;			/* of the console's bytes when it began */
+	guint64 host_ns;		/* host's CLOCK_MONOTONIC then */
+	guint64 step, cycle;
+	gboolean on_target;
 };
 
 struct console {
 	char module[VX_NAME_LEN];
-	char line[LINE_MAX_BYTES];
-	gsize len;
-	struct finding *open;
-	const struct pattern *why;
-	char *function;
-	gboolean in_module;
+	struct oops_stream *stream;
+	guint64 offset;			/* console bytes so far */
+	guint64 host_ns;		/* when the last of them came */
+	/* newest last; `n` of them */
+	struct step_mark steps[STEPS_KEPT];
+	guint nsteps;
+	struct { guint64 offset, realtime_ns; } chunks[CHUNKS_KEPT];
+	guint nchunks;			/* all of them: the ring's next is nchunks % CHUNKS_KEPT */
+	char *told[TITLES_KEPT];	/* "step/title": the same crash again is no news */
+	guint ntold;
+	/* guest's CLOCK_MONOTONIC - host's, the largest seen: the least delayed */
+	gint64 guest_ahead_ns;
+	gboolean clock_known;
+	GPtrArray *findings;		/* of the call under way, borrowed */
 };
+
+static const enum finding_class classes[OOPS_CLASSES] = {
+	[OOPS_PANIC]		= FINDING_PANIC,
+	[OOPS_DIE]		= FINDING_OOPS,
+	[OOPS_PROTECTION]	= FINDING_OOPS,
+	[OOPS_NULL]		= FINDING_OOPS,
+	[OOPS_PAGING]		= FINDING_OOPS,
+	[OOPS_DOUBLE_FAULT]	= FINDING_OOPS,
+	[OOPS_STACK]		= FINDING_OOPS,
+	[OOPS_BUG]		= FINDING_BUG,
+	[OOPS_WARNING]		= FINDING_WARNING,
+	[OOPS_KASAN]		= FINDING_MEMORY,
+	[OOPS_KMSAN]		= FINDING_UNDEFINED,
+	[OOPS_KCSAN]		= FINDING_RACE,
+	[OOPS_UBSAN]		= FINDING_UNDEFINED,
+	[OOPS_KFENCE]		= FINDING_MEMORY,
+	[OOPS_LOCKDEP]		= FINDING_LOCKING,
+	[OOPS_ATOMIC_SLEEP]	= FINDING_LOCKING,
+	[OOPS_HUNG_TASK]	= FINDING_HANG,
+	[OOPS_SOFT_LOCKUP]	= FINDING_HANG,
+	[OOPS_HARD_LOCKUP]	= FINDING_HANG,
+	[OOPS_RCU_STALL]	= FINDING_HANG,
+	[OOPS_REFCOUNT]		= FINDING_MEMORY,
+	[OOPS_LIST]		= FINDING_MEMORY,
+	[OOPS_MEMORY]		= FINDING_MEMORY,
+	[OOPS_BUSY_INODES]	= FINDING_BUG,
+	[OOPS_SLAB_LEFT]	= FINDING_LEAK,
+	[OOPS_LEAK]		= FINDING_LEAK,
+	[OOPS_NO_MEMORY]	= FINDING_EXHAUSTED,
+	[OOPS_REBOOT]		= FINDING_GUEST_LOST,
+	[OOPS_PROGRAM]		= FINDING_SEGFAULT,
+	[OOPS_FILESYSTEM]	= FINDING_FILESYSTEM,
+	[OOPS_LOAD_FAILED]	= FINDING_LOAD_FAILED,
+	[OOPS_UNLOAD_FAILED]	= FINDING_UNLOAD_FAILED,
+};
+
+static const enum severity severities[] = {
+	[OOPS_LOW] = SEV_LOW, [OOPS_MEDIUM] = SEV_MEDIUM, [OOPS_HIGH] = SEV_HIGH,
+	[OOPS_CRITICAL] = SEV_CRITICAL,
+};
+
+/* ---- when, and during which step ------------------------------------------------------- */
+
+/* The step during which the message was printed; NULL: before the first. */
+static const struct step_mark *step_of(const struct console *con, const struct oops_event *event)
+{
+	guint i;
+
+	for (i = con->nsteps; i; i--) {
+		const struct step_mark *mark = &con->steps[i - 1];
+		gint64 began = (gint64)mark->host_ns + con->guest_ahead_ns;
+
+		if (mark->offset > event->start)
+			continue;
+		/* Printed before the step began, however late it came. */
+		if (con->clock_known && event->kernel_ns != OOPS_NO_TIME &&
+		    (gint64)(event->kernel_ns + CLOCK_SLACK_NS) < began)
+			continue;
+		return mark;
+	}
+	return NULL;
+}
+
+static guint64 realtime_of(const struct console *con, const struct oops_event *event)
+{
+	guint64 realtime_ns = 0;
+	guint i;
+
+	for (i = con->nchunks > CHUNKS_KEPT ? con->nchunks - CHUNKS_KEPT : 0; i < con->nchunks; i++) {
+		if (con->chunks[i % CHUNKS_KEPT].offset > event->start && realtime_ns)
+			break;
+		realtime_ns = con->chunks[i % CHUNKS_KEPT].realtime_ns;
+	}
+	return realtime_ns;
+}
+
+static void note_step(struct console *con, const struct detect_now *now,
+		      const struct rec_entry *entry)
+{
+	if (con->nsteps == STEPS_KEPT)
+		memmove(con->steps, con->steps + 1, --con->nsteps * sizeof(con->steps[0]));
+	con->steps[con->nsteps++] = (struct step_mark){
+		.offset = con->offset, .host_ns = entry->stamp.monotonic_ns,
+		.step = now->step, .cycle = now->cycle, .on_target = now->on_target,
+	};
+}
+
+static void note_clock(struct console *con, const struct rec_entry *entry)
+{
+	struct vx_msg_heartbeat beat;
+	gint64 ahead;
+
+	if (entry->frame.length < sizeof(beat))
+		return;
+	memcpy(&beat, entry->payload, sizeof(beat));
+	ahead = (gint64)beat.monotonic_ns - (gint64)entry->stamp.monotonic_ns;
+	if (!con->clock_known || ahead > con->guest_ahead_ns)
+		con->guest_ahead_ns = ahead;
+	con->clock_known = TRUE;
+}
+
+/* ---- whom to blame --------------------------------------------------------------------- */
+
+/* "func+0x12/0x340 [vexfs]", not "Modules linked in: vexfs(OE)". */
+static gboolean in_frames(const struct console *con, const struct oops_event *event)
+{
+	g_autofree char *tag = g_strdup_printf(" [%s", con->module);
+	const char *p = event->text, *end = event->text + event->text_len;
+	gsize len = strlen(tag);
+
+	if (!con->module[0])
+		return FALSE;
+	while ((p = memmem(p, (gsize)(end - p), tag, len))) {
+		p += len;
+		if (p < end && (*p == ']' || *p == ' ' || *p == '('))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static enum blame blame(const struct console *con, const struct oops_event *event,
+			const struct step_mark *mark)
+{
+	gboolean on_target = mark && mark->on_target;
+
+	if (!mark && con->nsteps)
+		return BLAME_ENVIRONMENT;	/* older than anything that was done here */
+	if (in_frames(con, event) || event->class == OOPS_LOAD_FAILED ||
+	    event->class == OOPS_UNLOAD_FAILED || event->class == OOPS_FILESYSTEM)
+		return con->module[0] ? BLAME_MODULE : BLAME_KERNEL;
+	if (on_target && con->module[0] && !event->function[0])
+		return BLAME_MODULE;
+	return event->crash || on_target ? BLAME_KERNEL : BLAME_ENVIRONMENT;
+}
+
+/* ---- events to findings ------------------------------------------------------------------ */
+
+static gboolean told_before(struct console *con, const struct step_mark *mark, const char *title)
+{
+	g_autofree char *key = g_strdup_printf("%" G_GUINT64_FORMAT "/%s", mark ? mark->step : 0,
+					       title);
+	guint i;
+
+	for (i = 0; i < TITLES_KEPT; i++)
+		if (!g_strcmp0(con->told[i], key))
+			return TRUE;
+	g_free(con->told[con->ntold % TITLES_KEPT]);
+	con->told[con->ntold++ % TITLES_KEPT] = g_steal_pointer(&key);
+	return FALSE;
+}
+
+static void add_lines(struct finding *finding, const struct oops_event *event)
+{
+	const char *p = event->text, *end = event->text + event->text_len;
+
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (gsize)(end - p)) ?: end;
+
+		finding_add_line(finding, "%.*s", (int)(nl - p), p);
+		p = nl + 1;
+	}
+}
+
+static void on_event(void *ctx, const struct oops_event *event)
+{
+	struct console *con = ctx;
+	const struct step_mark *mark = step_of(con, event);
+	gboolean dead = event->panicked || event->follows;
+	struct finding *finding;
+
+	if (!event->follows && told_before(con, mark, event->title))
+		return;
+	finding = finding_new(dead ? FINDING_PANIC : classes[event->class],
+			      dead ? SEV_CRITICAL : severities[event->severity], event->title);
+	finding->kind = oops_class_name(event->class);
+	finding->blame = blame(con, event, mark);
+	finding->step = mark ? mark->step : 0;
+	finding->cycle = mark ? mark->cycle : 0;
+	finding->realtime_ns = realtime_of(con, event);
+	finding->kernel_ns = event->kernel_ns;
+	finding->function = event->function[0] ? g_strdup(event->function) : NULL;
+	finding->module = event->module[0] ? g_strdup(event->module) : NULL;
+	finding->corrupted = event->corrupted;
+	finding->noise = event->noise;
+	add_lines(finding, event);
+	if (con->findings)
+		g_ptr_array_add(con->findings, finding);
+	else
+		finding_free(finding);
+}
+
+/* ---- a detector ---------------------------------------------------------------------------- */
 
 static gpointer console_create(const struct detect_config *config)
 {
 	struct console *con = g_new0(struct console, 1);
+	const struct oops_options options = {
+		.emit = on_event, .ctx = con, .filesystem = config->target,
+	};
+	size_t i;
 
 	g_strlcpy(con->module, config->module, sizeof(con->module));
+	con->stream = oops_new(&options);
+	oops_expect_boot(con->stream, TRUE);
+	for (i = 0; i < json_array_size(config->noise); i++) {
+		const char *pattern = json_string_value(json_array_get(config->noise, i));
+
+		/* What is no pattern was refused before the run; an edited record is its editor's. */
+		if (pattern)
+			(void)oops_add_noise(con->stream, pattern);
+	}
 	return con;
 }
 
 static void console_destroy(gpointer state)
 {
 	struct console *con = state;
+	guint i;
 
-	finding_free(con->open);
-	g_free(con->function);
+	oops_free(con->stream);
+	for (i = 0; i < TITLES_KEPT; i++)
+		g_free(con->told[i]);
 	g_free(con);
 }
 
-static void close_report(struct console *con, GPtrArray *findings)
+/* Before "ready", and after the guest was given up, a kernel that boots is no crash. */
+static void on_vm(struct console *con, const struct rec_entry *entry)
 {
-	g_autofree char *title = NULL;
+	json_t *json = rec_entry_json(entry);
+	const char *what = json_string_value(json_object_get(json, "event"));
+	gboolean ready = !g_strcmp0(what, "ready");
 
-	if (!con->open)
-		return;
-	if (con->function && con->why->class != FINDING_HANG) {
-		title = g_strdup_printf("%s in %s", con->open->title, con->function);
-		g_free(con->open->title);
-		con->open->title = g_steal_pointer(&title);
-	}
-	con->open->blame = con->in_module || con->module[0] ? BLAME_MODULE : BLAME_KERNEL;
-	g_ptr_array_add(findings, g_steal_pointer(&con->open));
-	g_clear_pointer(&con->function, g_free);
-	con->why = NULL;
-	con->in_module = FALSE;
+	oops_finish(con->stream);
+	if (!ready)
+		oops_reset(con->stream);
+	oops_expect_boot(con->stream, !ready);
+	con->clock_known = FALSE;
+	json_decref(json);
 }
 
-/* "RIP: 0010:vexfs_fill_super+0x12/0x340 [vexfs]" gives the function that did it. */
-static void note_function(struct console *con, const char *line)
+static void on_console(struct console *con, const struct rec_entry *entry)
 {
-	const char *p = strstr(line, "RIP: ");
-	gsize n;
-
-	if (!p || con->function)
-		return;
-	p = strchr(p + 5, ':');
-	if (!p)
-		return;
-	n = strspn(++p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
-	if (n && p[n] == '+')
-		con->function = g_strndup(p, n);
+	con->chunks[con->nchunks % CHUNKS_KEPT].offset = con->offset;
+	con->chunks[con->nchunks++ % CHUNKS_KEPT].realtime_ns = entry->stamp.realtime_ns;
+	oops_feed(con->stream, entry->payload, entry->frame.length);
+	con->offset += entry->frame.length;
+	con->host_ns = entry->stamp.monotonic_ns;
 }
 
-static void note_module(struct console *con, const char *line)
+static void settle(struct console *con, guint64 monotonic_ns)
 {
-	g_autofree char *tag = NULL;
+	guint64 quiet = monotonic_ns > con->host_ns ? monotonic_ns - con->host_ns : 0;
 
-	if (!con->module[0])
-		return;
-	tag = g_strdup_printf("[%s]", con->module);
-	con->in_module |= strstr(line, tag) != NULL;
-}
-
-static gboolean ends_report(const char *line)
-{
-	return strstr(line, "---[ end trace") || strstr(line, "---[ end Kernel panic");
-}
-
-static const struct pattern *match(const char *line)
-{
-	gsize i;
-
-	for (i = 0; i < G_N_ELEMENTS(patterns); i++)
-		if (strstr(line, patterns[i].text))
-			return &patterns[i];
-	return NULL;
-}
-
-static void one_line(struct console *con, const struct detect_now *now, GPtrArray *findings)
-{
-	const struct pattern *hit;
-
-	con->line[con->len] = '\0';
-	hit = match(con->line);
-	if (!con->open && hit) {
-		con->why = hit;
-		con->open = finding_new(hit->class, hit->severity, hit->title);
-		con->open->step = now->step;
-		con->open->cycle = now->cycle;
-		con->open->realtime_ns = now->realtime_ns;
-	} else if (con->open && hit && hit->class == FINDING_PANIC) {
-		con->open->class = FINDING_PANIC;
-		con->open->severity = SEV_CRITICAL;
-	}
-	if (!con->open)
-		return;
-	finding_add_line(con->open, "%s", con->line);
-	note_function(con, con->line);
-	note_module(con, con->line);
-	if (ends_report(con->line) || con->open->lines->len >= REPORT_LINES)
-		close_report(con, findings);
+	if (quiet >= QUIET_NS)
+		oops_settle(con->stream, quiet >= SILENT_NS);
 }
 
 static void console_feed(gpointer state, const struct detect_now *now,
 			 const struct rec_entry *entry, GPtrArray *findings)
 {
-	const unsigned char *p = entry->payload;
 	struct console *con = state;
-	gsize i;
 
-	if (entry->frame.type != VX_REC_CONSOLE)
-		return;
-	for (i = 0; i < entry->frame.length; i++) {
-		if (p[i] == '\n' || con->len == sizeof(con->line) - 1) {
-			one_line(con, now, findings);
-			con->len = 0;
-		}
-		if (p[i] >= 0x20 && p[i] != 0x7f)
-			con->line[con->len++] = (char)p[i];
+	con->findings = findings;
+	settle(con, entry->stamp.monotonic_ns);
+	switch (entry->frame.type) {
+	case VX_REC_CONSOLE:
+		on_console(con, entry);
+		break;
+	case VX_MSG_HEARTBEAT:
+		note_clock(con, entry);
+		break;
+	case VX_MSG_STEP:
+		oops_settle(con->stream, FALSE);
+		break;
+	case VX_REC_STEP_BEGIN:
+		oops_settle(con->stream, FALSE);
+		note_step(con, now, entry);
+		break;
+	case VX_REC_VM:
+		on_vm(con, entry);
+		break;
+	default:
+		break;
 	}
+	con->findings = NULL;
+}
+
+static void console_idle(gpointer state, const struct detect_now *now, guint64 monotonic_ns,
+			 GPtrArray *findings)
+{
+	struct console *con = state;
+
+	con->findings = findings;
+	settle(con, monotonic_ns);
+	con->findings = NULL;
 }
 
 static void console_finish(gpointer state, const struct detect_now *now, GPtrArray *findings)
 {
-	close_report(state, findings);
+	struct console *con = state;
+
+	con->findings = findings;
+	oops_finish(con->stream);
+	con->findings = NULL;
 }
 
 const struct detector detector_console = {
@@ -180,5 +353,6 @@ const struct detector detector_console = {
 	.create = console_create,
 	.destroy = console_destroy,
 	.feed = console_feed,
+	.idle = console_idle,
 	.finish = console_finish,
 };

@@ -37,12 +37,15 @@ struct detect_config detect_config_from(const json_t *run)
 {
 	struct detect_config config = { .slow_operation_ms = 30000 };
 	const char *module = json_string_value(json_object_get(run, "module"));
+	const char *target = json_string_value(json_object_get(run, "target"));
 	const json_t *limits = json_object_get(run, "thresholds");
 	const json_t *slow = json_object_get(limits, "operation_ms");
 
 	if (json_is_number(slow))
 		config.slow_operation_ms = json_number_value(slow);
 	g_strlcpy(config.module, module ? module : "", sizeof(config.module));
+	g_strlcpy(config.target, target ? target : "", sizeof(config.target));
+	config.noise = json_object_get(run, "noise");
 	return config;
 }
 
@@ -94,6 +97,17 @@ GPtrArray *detect_feed(struct detect *detect, const struct rec_entry *entry)
 
 	for (i = 0; detect->configured && i < G_N_ELEMENTS(detectors); i++)
 		detectors[i]->feed(detect->state[i], &detect->now, entry, findings);
+	return or_null(findings);
+}
+
+GPtrArray *detect_idle(struct detect *detect, guint64 monotonic_ns)
+{
+	GPtrArray *findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
+	guint i;
+
+	for (i = 0; detect->configured && i < G_N_ELEMENTS(detectors); i++)
+		if (detectors[i]->idle)
+			detectors[i]->idle(detect->state[i], &detect->now, monotonic_ns, findings);
 	return or_null(findings);
 }
 

@@ -21,13 +21,25 @@ struct detect_now {
 	gboolean on_target;		/* the step exercises the target (not our own set-up) */
 };
 
+/* Silence of the console after which a report that has seen its end is complete. */
+#define DETECT_QUIET_MS	25
+
 struct detect_config {
 	double slow_operation_ms;	/* threshold for one operation */
 	char module[VX_NAME_LEN];	/* target's module, "" when built in */
+	char target[VX_NAME_LEN];	/* its name: what it calls itself in messages, roughly */
+	const json_t *noise;		/* array of patterns of known noise (PCRE2), of the record; or NULL */
 };
 
-/* The settings stand in the record itself, so that old runs are judged by their own. */
+/* The settings stand in the record itself, so that old runs are judged by their own. Borrows from `run`. */
 struct detect_config detect_config_from(const json_t *run);
+
+/*
+ * The user's list of known noise: one pattern (PCRE2) a line, matched against a
+ * crash's title and its first line; empty lines and "#" comments are skipped.
+ * VX_ERROR_CONFIG names file and line of what is no pattern. g_strfreev() it.
+ */
+char **noise_load(const char *path, GError **error);
 
 struct detector {
 	const char *name;
@@ -35,6 +47,9 @@ struct detector {
 	void (*destroy)(gpointer state);
 	/* Append findings (owned by the array). */
 	void (*feed)(gpointer state, const struct detect_now *now, const struct rec_entry *entry,
+		     GPtrArray *findings);
+	/* Nothing has come since `monotonic_ns` (host's) or before. May be NULL. */
+	void (*idle)(gpointer state, const struct detect_now *now, guint64 monotonic_ns,
 		     GPtrArray *findings);
 	/* The record has ended: whatever is still in hand. May be NULL. */
 	void (*finish)(gpointer state, const struct detect_now *now, GPtrArray *findings);
@@ -50,6 +65,8 @@ VX_DEFINE_GUARD(struct detect, detect_free);
 
 /* Findings that `entry` completes: a new array of struct finding *, NULL when there are none. */
 GPtrArray *detect_feed(struct detect *detect, const struct rec_entry *entry);
+/* No entry has come by now: the same as detect_feed, for what waits for silence. */
+GPtrArray *detect_idle(struct detect *detect, guint64 monotonic_ns);
 GPtrArray *detect_finish(struct detect *detect);
 
 #endif

@@ -6,17 +6,26 @@
 static const struct {
 	const char *name;
 	enum concern concern;
+	gboolean hurts;
 } classes[] = {
-	[FINDING_PANIC]		 = { "KernelPanic", CONCERN_CRITICAL },
-	[FINDING_OOPS]		 = { "Oops", CONCERN_STABILITY },
-	[FINDING_BUG]		 = { "BUG", CONCERN_STABILITY },
-	[FINDING_WARNING]	 = { "Warning", CONCERN_STABILITY },
-	[FINDING_HANG]		 = { "Hang", CONCERN_STABILITY },
-	[FINDING_GUEST_LOST]	 = { "GuestLost", CONCERN_CRITICAL },
-	[FINDING_LOAD_FAILED]	 = { "ModuleLoadFailure", CONCERN_TEST },
-	[FINDING_UNLOAD_FAILED]	 = { "ModuleUnloadFailure", CONCERN_TEST },
-	[FINDING_STEP_FAILED]	 = { "StepFailure", CONCERN_TEST },
-	[FINDING_SLOW_OPERATION] = { "SlowOperation", CONCERN_PERFORMANCE },
+	[FINDING_PANIC]		 = { "KernelPanic", CONCERN_CRITICAL, TRUE },
+	[FINDING_OOPS]		 = { "Oops", CONCERN_STABILITY, TRUE },
+	[FINDING_BUG]		 = { "BUG", CONCERN_STABILITY, TRUE },
+	[FINDING_WARNING]	 = { "Warning", CONCERN_STABILITY, FALSE },
+	[FINDING_HANG]		 = { "Hang", CONCERN_STABILITY, TRUE },
+	[FINDING_GUEST_LOST]	 = { "GuestLost", CONCERN_CRITICAL, TRUE },
+	[FINDING_LOAD_FAILED]	 = { "ModuleLoadFailure", CONCERN_TEST, FALSE },
+	[FINDING_UNLOAD_FAILED]	 = { "ModuleUnloadFailure", CONCERN_TEST, FALSE },
+	[FINDING_STEP_FAILED]	 = { "StepFailure", CONCERN_TEST, FALSE },
+	[FINDING_SLOW_OPERATION] = { "SlowOperation", CONCERN_PERFORMANCE, FALSE },
+	[FINDING_MEMORY]	 = { "MemoryCorruption", CONCERN_STABILITY, TRUE },
+	[FINDING_UNDEFINED]	 = { "UndefinedBehaviour", CONCERN_STABILITY, FALSE },
+	[FINDING_RACE]		 = { "DataRace", CONCERN_STABILITY, FALSE },
+	[FINDING_LOCKING]	 = { "LockingError", CONCERN_STABILITY, FALSE },
+	[FINDING_LEAK]		 = { "MemoryLeak", CONCERN_STABILITY, FALSE },
+	[FINDING_EXHAUSTED]	 = { "ResourceExhaustion", CONCERN_STABILITY, FALSE },
+	[FINDING_SEGFAULT]	 = { "Segfault", CONCERN_TEST, FALSE },
+	[FINDING_FILESYSTEM]	 = { "FilesystemError", CONCERN_TEST, FALSE },
 };
 _Static_assert(G_N_ELEMENTS(classes) == FINDING_CLASSES, "every class has a name and a concern");
 
@@ -28,6 +37,11 @@ const char *finding_class_name(enum finding_class class)
 enum concern finding_concern(enum finding_class class)
 {
 	return classes[class].concern;
+}
+
+gboolean finding_hurts(const struct finding *finding)
+{
+	return classes[finding->class].hurts && !finding->noise;
 }
 
 const char *severity_name(enum severity severity)
@@ -50,6 +64,7 @@ struct finding *finding_new(enum finding_class class, enum severity severity, co
 
 	finding->class = class;
 	finding->severity = severity;
+	finding->kernel_ns = FINDING_NO_TIME;
 	finding->title = g_utf8_make_valid(title, -1);
 	finding->lines = g_ptr_array_new_with_free_func(g_free);
 	return finding;
@@ -61,6 +76,8 @@ void finding_free(struct finding *finding)
 		return;
 	g_ptr_array_unref(finding->lines);
 	g_free(finding->title);
+	g_free(finding->function);
+	g_free(finding->module);
 	g_free(finding);
 }
 
@@ -84,16 +101,22 @@ json_t *finding_json(const struct finding *finding)
 
 	for (i = 0; i < finding->lines->len; i++)
 		json_array_append_new(lines, json_string(g_ptr_array_index(finding->lines, i)));
-	return json_pack("{s:{s:I, s:I}, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:b, s:b}",
+	return json_pack("{s:{s:I, s:I}, s:s, s:s?, s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:o, "
+			 "s:b, s:b, s:o, s:b, s:b}",
 			 "timestamp",
 			 "secs_since_epoch", (json_int_t)(finding->realtime_ns / 1000000000),
 			 "nanos_since_epoch", (json_int_t)(finding->realtime_ns % 1000000000),
 			 "event_type", finding_class_name(finding->class),
+			 "kind", finding->kind,
 			 "severity", severity_name(finding->severity),
 			 "description", finding->title,
 			 "blame", blame_name(finding->blame),
+			 "function", finding->function, "module", finding->module,
 			 "step", (json_int_t)finding->step,
 			 "cycle", (json_int_t)finding->cycle,
 			 "kernel_messages", lines,
+			 "corrupted", finding->corrupted, "noise", finding->noise,
+			 "kernel_ns", finding->kernel_ns == FINDING_NO_TIME ? json_null() :
+			 json_integer((json_int_t)finding->kernel_ns),
 			 "recovery_attempted", 0, "recovery_successful", 0);
 }

@@ -23,6 +23,14 @@ enum finding_class {
 	FINDING_UNLOAD_FAILED,		/* ModuleUnloadFailure */
 	FINDING_STEP_FAILED,		/* StepFailure: mkfs, mount, file work, unmount */
 	FINDING_SLOW_OPERATION,		/* SlowOperation: above its threshold */
+	FINDING_MEMORY,			/* MemoryCorruption: KASAN, KFENCE, lists, reference counts, pages */
+	FINDING_UNDEFINED,		/* UndefinedBehaviour: UBSAN, KMSAN */
+	FINDING_RACE,			/* DataRace: KCSAN */
+	FINDING_LOCKING,		/* LockingError: lockdep, sleeping in atomic context */
+	FINDING_LEAK,			/* MemoryLeak: kmemleak, objects left in a slab cache */
+	FINDING_EXHAUSTED,		/* ResourceExhaustion: out of memory */
+	FINDING_SEGFAULT,		/* Segfault: a program of user space */
+	FINDING_FILESYSTEM,		/* FilesystemError: the filesystem's own message */
 	FINDING_CLASSES,
 };
 
@@ -31,8 +39,11 @@ enum blame { BLAME_MODULE, BLAME_KERNEL, BLAME_ENVIRONMENT };
 /* What a class means for the verdict. */
 enum concern { CONCERN_TEST, CONCERN_STABILITY, CONCERN_PERFORMANCE, CONCERN_CRITICAL };
 
+#define FINDING_NO_TIME	G_MAXUINT64
+
 struct finding {
 	enum finding_class class;
+	const char *kind;		/* finer than the class ("kasan", "soft-lockup"), or NULL; static */
 	enum severity severity;
 	enum blame blame;
 	char *title;			/* one line, stable across builds */
@@ -40,6 +51,10 @@ struct finding {
 	guint64 step;			/* id of the step during which it happened, 0: none */
 	guint64 cycle;
 	guint64 realtime_ns;		/* host's clock */
+	guint64 kernel_ns;		/* guest kernel's clock, FINDING_NO_TIME: unknown */
+	char *function, *module;	/* the guilty one and whose it is, NULL: unknown */
+	gboolean corrupted;		/* the console's text is cut or mixed: doubt the title */
+	gboolean noise;			/* on the user's noise list: told, but never judged */
 };
 
 struct finding *finding_new(enum finding_class class, enum severity severity, const char *title);
@@ -53,6 +68,8 @@ const char *finding_class_name(enum finding_class class);
 const char *severity_name(enum severity severity);
 const char *blame_name(enum blame blame);
 enum concern finding_concern(enum finding_class class);
+/* The guest is not the same afterwards: nothing that it does from now on tells anything. */
+gboolean finding_hurts(const struct finding *finding);
 
 /* New reference. The record and the reports carry findings in this form. */
 json_t *finding_json(const struct finding *finding);

@@ -110,12 +110,26 @@ static json_t *probes_json(const struct analysis *an)
 	return probes;
 }
 
+static gboolean counts(const struct finding *finding, enum finding_class class)
+{
+	return finding->class == class && !finding->noise;
+}
+
 static guint count_class(const struct analysis *an, enum finding_class class)
 {
 	guint n = 0, i;
 
 	for (i = 0; i < an->findings->len; i++)
-		n += ((struct finding *)g_ptr_array_index(an->findings, i))->class == class;
+		n += counts(g_ptr_array_index(an->findings, i), class);
+	return n;
+}
+
+static guint count_all(const struct analysis *an)
+{
+	guint n = 0, i;
+
+	for (i = 0; i < FINDING_CLASSES; i++)
+		n += count_class(an, i);
 	return n;
 }
 
@@ -124,12 +138,12 @@ static json_t *crash_json(const struct analysis *an, const struct verdict *v)
 	guint panics = count_class(an, FINDING_PANIC), oopses = count_class(an, FINDING_OOPS);
 	guint bugs = count_class(an, FINDING_BUG), hangs = count_class(an, FINDING_HANG);
 	guint slow = count_class(an, FINDING_SLOW_OPERATION);
-	guint all = an->findings->len - slow;
+	guint leaks = count_class(an, FINDING_LEAK), all = count_all(an) - slow;
 
 	return json_pack("{s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}", "summary",
 		"total_events", (int)all, "kernel_panics", (int)panics, "oops_count", (int)oopses,
-		"bug_count", (int)bugs, "hangs", (int)hangs, "memory_leaks", 0,
-		"other_events", (int)(all - panics - oopses - bugs - hangs),
+		"bug_count", (int)bugs, "hangs", (int)hangs, "memory_leaks", (int)leaks,
+		"other_events", (int)(all - panics - oopses - bugs - hangs - leaks),
 		"recovery_attempts", 0, "successful_recoveries", 0,
 		"stability_score", v->judged ? json_real(v->stability) : json_null());
 }

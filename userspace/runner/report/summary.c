@@ -144,9 +144,10 @@ static void finding_lines(GString *out, const struct finding *finding, guint mos
 	g_autofree char *title = report_printable(finding->title);
 	guint i;
 
-	g_string_append_printf(out, "  %-8s %s (%s, blamed on the %s", severity_name(finding->severity),
+	g_string_append_printf(out, "  %-8s %s (%s, %s%s", severity_name(finding->severity),
 			       title, finding_class_name(finding->class),
-			       blame_name(finding->blame));
+			       finding->noise ? "known noise" : "blamed on the ",
+			       finding->noise ? "" : blame_name(finding->blame));
 	if (finding->cycle)
 		g_string_append_printf(out, ", cycle %" G_GUINT64_FORMAT, finding->cycle);
 	g_string_append(out, ")\n");

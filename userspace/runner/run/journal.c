@@ -17,6 +17,7 @@ struct journal {
 	GPtrArray *findings;
 	FILE *log, *console, *performance, *crashes;
 	gboolean console_midline;
+	guint idle_timer;
 	double threshold_ms;
 	GError *error;
 };
@@ -65,6 +66,8 @@ void journal_close(struct journal *jn)
 
 	if (!jn)
 		return;
+	if (jn->idle_timer)
+		g_source_remove(jn->idle_timer);
 	for (i = 0; i < G_N_ELEMENTS(files); i++)
 		if (*files[i])
 			fclose(*files[i]);
@@ -204,6 +207,16 @@ static void console_text(struct journal *jn, const unsigned char *data, gsize le
 		file_error(jn, "vm_console.log");
 }
 
+/* A crash's report is complete when nothing follows it. */
+static gboolean on_idle(gpointer ctx)
+{
+	struct journal *jn = ctx;
+
+	jn->idle_timer = 0;
+	keep_findings(jn, detect_idle(jn->detect, (guint64)g_get_monotonic_time() * 1000));
+	return G_SOURCE_REMOVE;
+}
+
 void journal_console(struct journal *jn, const void *data, gsize len)
 {
 	while (len) {
@@ -214,6 +227,9 @@ void journal_console(struct journal *jn, const void *data, gsize len)
 		data = (const char *)data + n;
 		len -= n;
 	}
+	if (jn->idle_timer)
+		g_source_remove(jn->idle_timer);
+	jn->idle_timer = g_timeout_add(DETECT_QUIET_MS + 1, on_idle, jn);
 }
 
 void journal_finish(struct journal *jn)

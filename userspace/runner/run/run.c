@@ -135,10 +135,7 @@ gboolean run_guest_is_hurt(const struct run *run)
 	guint i;
 
 	for (i = 0; i < findings->len; i++) {
-		const struct finding *finding = g_ptr_array_index(findings, i);
-
-		if (finding->class <= FINDING_BUG || finding->class == FINDING_HANG ||
-		    finding->class == FINDING_GUEST_LOST)
+		if (finding_hurts(g_ptr_array_index(findings, i)))
 			return TRUE;
 	}
 	return FALSE;
@@ -230,7 +227,12 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 		run->built->modules[run->built->nmodules - 1].info->name :
 		req->target->module == TARGET_MODPROBE ? req->target->module_name : "";
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, "
+	json_t *noise = json_array();
+	guint i;
+
+	for (i = 0; req->noise && req->noise[i]; i++)
+		json_array_append_new(noise, json_string(req->noise[i]));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
 			 "s:{s:i, s:i, s:i, s:i}}",
 		"stamp", stamp, "target", req->target->name, "scenario", req->scenario,
 		"module", module, "source", req->source ? req->source : "",
@@ -239,7 +241,7 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 		"guest", req->ssh ? req->ssh->host : "", "mount_api",
 		req->new_mount_api ? "fsmount" : "mount",
 		"memory_mib", (int)c->memory_mib, "vcpus", (int)c->vcpus,
-		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", !req->no_trace,
+		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", !req->no_trace, "noise", noise,
 		"thresholds", "operation_ms", (int)c->operation_ms, "memory_kb", (int)c->memory_kb,
 		"cpu_percent", (int)c->cpu_percent, "io_per_second", (int)c->io_per_second);
 }

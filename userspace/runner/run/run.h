@@ -37,6 +37,7 @@ struct run_request {
 	unsigned int ssh_port;
 	const struct ssh_config *ssh;
 	const char *device;		/* block device in a foreign guest */
+	char **noise;			/* patterns of known noise, or NULL */
 	struct run_progress progress;
 	GCancellable *cancellable;
 };

@@ -40,6 +40,10 @@ void score_verdict(const struct analysis *an, struct verdict *ret)
 		const struct finding *finding = g_ptr_array_index(an->findings, i);
 		enum concern concern = finding_concern(finding->class);
 
+		if (finding->noise) {
+			ret->noise++;
+			continue;
+		}
 		if (finding->blame == BLAME_ENVIRONMENT) {
 			ret->environment++;
 			continue;
@@ -90,7 +94,7 @@ static const struct finding *worst(const struct analysis *an)
 	for (i = 0; i < an->findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(an->findings, i);
 
-		if (finding->blame != BLAME_ENVIRONMENT &&
+		if (finding->blame != BLAME_ENVIRONMENT && !finding->noise &&
 		    (!worst || finding->severity > worst->severity))
 			worst = finding;
 	}

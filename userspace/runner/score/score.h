@@ -2,7 +2,7 @@
 /*
  * The verdict on a run: a pure function of its analysis.
  *
- * Only findings blamed on the module or the kernel count. Each takes its share
+ * Only findings blamed on the module or the kernel count, and no known noise. Each takes its share
  * of what is left, by severity (Critical 80 %, High 50 %, Medium 20 %, Low
  * 5 %), so that one finding more, or a worse one, never raises a score:
  *
@@ -34,6 +34,7 @@ struct verdict {
 	double stability, tests, performance, overall;	/* 0..100, only when judged */
 	guint by_concern[4];		/* findings that count, by enum concern */
 	guint environment;		/* findings blamed on the environment: they do not count */
+	guint noise;			/* findings on the user's noise list: nor do they */
 };
 
 void score_verdict(const struct analysis *analysis, struct verdict *ret);
