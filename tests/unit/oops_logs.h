@@ -14,6 +14,7 @@ struct oops_log {
 };
 
 #define CRASH	.crash = true
+#define INCIDENT .crash = false
 #define RIP(f)	"[   12.000200] RIP: 0010:" f "\n" \
 		"[   12.000210] RSP: 0018:ffffc900001b7cc8 EFLAGS: 00010246\n"
 #define CALLS(frames) "[   12.000300] Call Trace:\n[   12.000301]  <TASK>\n" frames \
@@ -25,9 +26,9 @@ struct oops_log {
 
 static const struct oops_log oops_logs[] = {
 	{ OOPS_PANIC, OOPS_CRITICAL, "kernel panic: VFS: Unable to mount root fs on unknown-block(NUM,NUM)",
-	  "", "", "[    1.200000] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
+	  "", "", "[   12.000000] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
 	  CPU CALLS(CALL("panic+0x118/0x2f0") CALL("mount_root_generic+0x1a5/0x340"))
-	  "[    1.300000] ---[ end Kernel panic - not syncing: VFS: Unable to mount root fs on "
+	  "[   12.300000] ---[ end Kernel panic - not syncing: VFS: Unable to mount root fs on "
 	  "unknown-block(0,0) ]---\n", CRASH, .panicked = true },
 	{ OOPS_DIE, OOPS_HIGH, "divide error in vexfs_block_of", "vexfs_block_of", "vexfs",
 	  "[   12.000000] divide error: 0000 [#1] PREEMPT SMP NOPTI\n" CPU
@@ -193,7 +194,7 @@ static const struct oops_log oops_logs[] = {
 	  "[   12.000001] BUG: Bad rss-counter state mm:00000000d2d3c0f1 type:MM_ANONPAGES val:1\n", CRASH },
 	{ OOPS_BUSY_INODES, OOPS_HIGH, "VFS: Busy inodes after unmount (use-after-free)", "", "",
 	  "[   12.000001] VFS: Busy inodes after unmount of vdc (vexfs)\n", CRASH },
-	{ OOPS_SLAB_LEFT, OOPS_MEDIUM, "BUG: objects left in slab cache vexfs_inode", "", "",
+	{ OOPS_SLAB_LEFT, OOPS_MEDIUM, "BUG: slab cache vexfs_inode has objects left", "", "",
 	  "[   12.000001] =============================================================================\n"
 	  "[   12.000002] BUG vexfs_inode (Tainted: G           OE     ): Objects remaining in vexfs_inode on "
 	  "__kmem_cache_shutdown()\n"
@@ -212,28 +213,28 @@ static const struct oops_log oops_logs[] = {
 	  "    [<ffffffffc0201c2e>] vexfs_fill_super+0x5c/0x340 [vexfs]\n"
 	  "    [<ffffffff815c1c2e>] get_tree_bdev+0x12e/0x1d0\n", CRASH },
 	{ OOPS_LEAK, OOPS_MEDIUM, "kmemleak: suspected memory leaks", "", "",
-	  "[  612.000001] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n" },
+	  "[  612.000001] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n", INCIDENT },
 	{ OOPS_NO_MEMORY, OOPS_MEDIUM, "out of memory", "", "",
-	  "[   12.000001] Out of memory: Killed process 211 (dd) total-vm:104512kB, anon-rss:99840kB\n" },
+	  "[   12.000001] Out of memory: Killed process 211 (dd) total-vm:104512kB, anon-rss:99840kB\n", INCIDENT },
 	{ OOPS_PROGRAM, OOPS_LOW, "user program segfault: mkfs.vexfs", "", "",
 	  "[   12.000001] mkfs.vexfs[211]: segfault at 0 ip 00005566778899aa sp 00007ffd12345678 error 4 in "
-	  "mkfs.vexfs[5566778890000+3000] likely on CPU 0 (core 0, socket 0)\n" },
+	  "mkfs.vexfs[5566778890000+3000] likely on CPU 0 (core 0, socket 0)\n", INCIDENT },
 	{ OOPS_FILESYSTEM, OOPS_HIGH, "EXT4-fs error in ext4_lookup", "ext4_lookup", "",
 	  "[   12.000001] EXT4-fs error (device vdc): ext4_lookup:1855: inode #2: comm ls: deleted inode "
-	  "referenced: 12\n" },
+	  "referenced: 12\n", INCIDENT },
 	{ OOPS_FILESYSTEM, OOPS_HIGH, "XFS: Corruption of in-memory data", "", "",
-	  "[   12.000001] XFS (vdc): Corruption of in-memory data (0x8) detected at xfs_trans_cancel+0x12b/0x150\n" },
-	{ OOPS_FILESYSTEM, OOPS_HIGH, "BTRFS critical: corrupt leaf: root=NUM block=NUM slot=NUM, unexpected item end",
+	  "[   12.000001] XFS (vdc): Corruption of in-memory data (0x8) detected at xfs_trans_cancel+0x12b/0x150\n", INCIDENT },
+	{ OOPS_FILESYSTEM, OOPS_HIGH, "BTRFS critical: corrupt leaf: root=NUM block=ADDR slot=NUM, unexpected item end",
 	  "", "", "[   12.000001] BTRFS critical (device vdc): corrupt leaf: root=5 block=30408704 slot=1, "
-	  "unexpected item end\n" },
+	  "unexpected item end\n", INCIDENT },
 	{ OOPS_FILESYSTEM, OOPS_MEDIUM, "VexFS: error reading block NUM", "", "",
-	  "[   12.000001] VexFS: error reading block 77\n" },
+	  "[   12.000001] VexFS: error reading block 77\n", INCIDENT },
 	{ OOPS_LOAD_FAILED, OOPS_HIGH, "module vexfs: unknown symbol sb_bread_wrong", "", "",
-	  "[   12.000001] vexfs: Unknown symbol sb_bread_wrong (err -2)\n" },
+	  "[   12.000001] vexfs: Unknown symbol sb_bread_wrong (err -2)\n", INCIDENT },
 	{ OOPS_LOAD_FAILED, OOPS_HIGH, "module vexfs: version magic", "", "",
-	  "[   12.000001] vexfs: version magic '6.1.0 SMP mod_unload ' should be '6.12.5 SMP mod_unload '\n" },
+	  "[   12.000001] vexfs: version magic '6.1.0 SMP mod_unload ' should be '6.12.5 SMP mod_unload '\n", INCIDENT },
 	{ OOPS_UNLOAD_FAILED, OOPS_HIGH, "module vexfs not unloaded: is in use", "", "",
-	  "rmmod: ERROR: Module vexfs is in use\n" },
+	  "rmmod: ERROR: Module vexfs is in use\n", INCIDENT },
 	{ OOPS_REBOOT, OOPS_CRITICAL, "unexpected kernel reboot", "", "",
 	  "[   12.000001] EXT4-fs (vda): mounted filesystem\n"
 	  "[    0.000000] Linux version 6.12.5 (gcc 12.2.0) #1 SMP PREEMPT_DYNAMIC\n", CRASH },

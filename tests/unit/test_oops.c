@@ -67,6 +67,8 @@ static void test_each_class(void **state)
 
 		tell(&told, log->text);
 		assert_string_equal(told.title, log->title);
+		if (told.events != 1)
+			print_error("%s: %u events\n", log->title, told.events);
 		assert_int_equal(told.events, 1);
 		assert_int_equal(told.last.class, log->class);
 		assert_int_equal(told.last.severity,
@@ -117,10 +119,12 @@ static void test_chunks(void **state)
 			oops_feed(stream, text + cut, len - cut);
 			oops_finish(stream);
 			oops_reset(stream);
-			assert_int_equal(told.last.start - (guint64)base < len, TRUE);
+			assert_true(told.last.start - (guint64)base < len);
 			if (!cut)
 				want = g_strdup(told.title);
 			assert_string_equal(told.title, want);
+			if (told.events != cut + 1)
+				print_error("%s: cut at %zu: %u events\n", oops_logs[i].title, cut, told.events);
 			assert_int_equal(told.events, cut + 1);
 			base += (gint64)len;
 			g_string_free(told.all, TRUE);

@@ -102,7 +102,7 @@ static void learn_filesystem(struct oops_stream *s, const char *name)
 	s->fs_key = (struct oops_key){
 		.unless = "module verification failed|taint|\\b(?i:no|0) errors?\\b|errors?[:=] ?(?:0|no)",
 		.rules = s->fs_rules, .class = OOPS_FILESYSTEM, .severity = OOPS_MEDIUM,
-		.flags = KEY_LINE, .word = name,
+		.flags = KEY_LINE, .word = "",	/* it is spelled in more than one way */
 	};
 }
 
@@ -362,7 +362,7 @@ static struct report *on_header(struct oops_stream *s, const struct oops_key *ke
 {
 	struct report *report = fold_target(s, key, heard);
 	gboolean panic = heard_mark(heard, MARK_PANIC), follows = FALSE;
-	const struct oops_rule *rule;
+	const struct oops_rule *rule = NULL;
 	guint i;
 
 	if (report) {

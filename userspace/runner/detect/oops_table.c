@@ -372,8 +372,8 @@ SAYS(recursive_rules, "Fixing recursive fault", "Fixing recursive fault but rebo
 /* The cache's name stays: it says what leaks. */
 static const struct oops_rule slab_left_rules[] = {
 	{ "Objects remaining (?:in (\\S+) )?on __kmem_cache_shutdown",
-	  "BUG: objects left in slab cache $1", OOPS_SLAB_LEFT, OOPS_MEDIUM, .flags = RULE_NO_STACK },
-	{ "kmem_cache_destroy (\\S+): Slab cache still has objects", "BUG: objects left in slab cache $1",
+	  "BUG: slab cache $1 has objects left", OOPS_SLAB_LEFT, OOPS_MEDIUM, .flags = RULE_NO_STACK },
+	{ "kmem_cache_destroy (\\S+): Slab cache still has objects", "BUG: slab cache $1 has objects left",
 	  OOPS_SLAB_LEFT, OOPS_MEDIUM, .flags = RULE_NO_STACK },
 	{ 0 }
 };
@@ -416,7 +416,7 @@ INCIDENT(kmemleak_rules, "kmemleak: \\d+ new suspected memory leaks", "kmemleak:
 INCIDENT(ext4_rules, "(EXT[234]-fs error)[^:]*: ([a-zA-Z0-9_]+):", "$1 in $2", OOPS_FILESYSTEM,
 	 OOPS_HIGH);
 INCIDENT(jbd2_rules, "(JBD2: .*error|Aborting journal)", "$1", OOPS_FILESYSTEM, OOPS_HIGH);
-INCIDENT(xfs_rules, "XFS \\([^)]*\\): (?:Metadata )?([cC]orruption[a-zA-Z ]*|.*[Ss]hutting down filesystem)",
+INCIDENT(xfs_rules, "XFS \\([^)]*\\): (?:Metadata )?([cC]orruption[a-zA-Z -]*|.*[Ss]hutting down filesystem)",
 	 "XFS: $1", OOPS_FILESYSTEM, OOPS_HIGH);
 INCIDENT(btrfs_rules, "(BTRFS (?:critical|error)) \\(device[^)]*\\): (.*)", "$1: $2", OOPS_FILESYSTEM,
 	 OOPS_HIGH);
@@ -447,7 +447,7 @@ const struct oops_key oops_keys[] = {
 	{ "Unable to handle kernel", NULL, unable_rules, OOPS_PAGING, OOPS_HIGH },
 	{ "general protection fault", USER_FAULT, protection_rules, OOPS_PROTECTION, OOPS_HIGH },
 	{ "stack segment: ", NULL, segment_rules, OOPS_DIE, OOPS_HIGH },
-	{ "Kernel panic", NULL, panic_rules, OOPS_PANIC, OOPS_CRITICAL, KEY_AFTER },
+	{ "Kernel panic", "\\[ end Kernel panic", panic_rules, OOPS_PANIC, OOPS_CRITICAL, KEY_AFTER },
 	{ "PANIC: double fault", NULL, double_rules, OOPS_DOUBLE_FAULT, OOPS_CRITICAL, KEY_AFTER },
 	{ "double fault:", NULL, double_rules, OOPS_DOUBLE_FAULT, OOPS_CRITICAL, KEY_AFTER },
 	{ "rust_kernel: panicked", NULL, rust_rules, OOPS_BUG, OOPS_HIGH },

@@ -128,6 +128,9 @@ static void function_of_title(struct regexes *res, struct oops_verdict *ret)
 	static const char pattern[] = ".* in ((?:<[a-zA-Z0-9_: ]+>)?[a-zA-Z0-9_:]+)";
 	struct captures match;
 
+	/* An incident's title is prose. */
+	if (ret->rule && (ret->rule->flags & RULE_INCIDENT) && !strstr(ret->rule->title, " in $"))
+		return;
 	if (regex_match(res, pattern, ret->title, strlen(ret->title), &match))
 		g_strlcpy(ret->function, match.group[1].p,
 			  MIN(match.group[1].len + 1, sizeof(ret->function)));
@@ -219,7 +222,7 @@ void oops_judge(struct regexes *res, const struct oops_key *key, const char *tex
 		word = word ?: p;
 		if (judge_line(res, key, line ? line + 1 : text, end, ret, title))
 			break;
-		p = line_end(p, end);
+		p = MIN(line_end(p, end) + 1, end);
 	}
 	if (!title->len && word)
 		g_string_append_len(title, word, line_end(word, end) - word);
