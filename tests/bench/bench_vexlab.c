@@ -14,6 +14,7 @@
 #include "error.h"
 #include "event.h"
 #include "fsutil.h"
+#include "rows.h"
 #include "session.h"
 #include "ssh.h"
 
@@ -36,34 +37,6 @@ static void die(const char *what, GError *error)
 {
 	fprintf(stderr, "bench: %s: %s\n", what, error ? error->message : "failed");
 	exit(1);
-}
-
-static int by_value(gconstpointer a, gconstpointer b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double at(GArray *values, double q)
-{
-	g_array_sort(values, by_value);
-	return values->len ? g_array_index(values, double, (guint)(q * (values->len - 1))) : 0;
-}
-
-static void row(const char *what, GArray *values, const char *unit, const char *goal)
-{
-	printf("| %-44s | %10.3f | %10.3f | %10.3f | %-6s | %3u | %s |\n", what, at(values, 0),
-	       at(values, .5), at(values, 1), unit, values->len, goal);
-	fflush(stdout);
-}
-
-static void one(const char *what, double value, const char *unit, const char *goal)
-{
-	g_autoptr(GArray) values = g_array_new(FALSE, FALSE, sizeof(double));
-
-	g_array_append_val(values, value);
-	row(what, values, unit, goal);
 }
 
 /* ---- what the guest says ------------------------------------------------------- */
@@ -433,9 +406,7 @@ int main(int argc, char **argv)
 	if (!b.image || !rundir_reap(NULL, NULL, &error) ||
 	    !(b.rundir = rundir_create(NULL, &error)))
 		die("set-up", error);
-	printf("| %-44s | %10s | %10s | %10s | %-6s | %3s | goal |\n", "what", "min", "median", "max",
-	       "unit", "n");
-	printf("|---|---|---|---|---|---|---|\n");
+	head();
 	if (argc == 2)
 		for (i = 0; i < (int)G_N_ELEMENTS(all); i++)
 			run_named(&b, all[i]);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make bench: every figure of docs/PERFORMANCE.md, as a Markdown table on stdout.
 #
-#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step]...
+#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|console]...
 set -euo pipefail
 
 B=${1:?usage: tests/bench/run.sh BUILD [NAME...]}
@@ -13,7 +13,10 @@ trap 'rm -rf "$dir"' EXIT
 printf 'machine: %s CPUs, %s; load %s; %s\n\n' "$(nproc)" \
 	"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
 	"$(cut -d' ' -f1-3 /proc/loadavg)" "$(date -u +%Y-%m-%dT%H:%MZ)"
-"$B/tests/bench/bench_vexlab" "$B/vexlab-agent" "$@"
+rest=()
+for name; do [[ $name == console ]] || rest+=("$name"); done
+((!$# || ${#rest[@]})) && "$B/tests/bench/bench_vexlab" "$B/vexlab-agent" "${rest[@]}"
+((!$# || ${#rest[@]} < $#)) && "$B/tests/bench/bench_console"
 (($#)) && exit 0
 
 # The whole command, as a user waits for it: warm guest, 100 cycles, reports written.

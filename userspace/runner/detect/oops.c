@@ -251,10 +251,13 @@ static void close_report(struct oops_stream *s, struct report *report)
 /* A message of one line. The same again and again is told once a second of the kernel's. */
 static void incident(struct oops_stream *s, const struct oops_key *key, const struct heard *heard)
 {
-	struct report report = { .text = g_string_sized_new(heard->line.len + 2) };
+	struct report report = { .text = NULL };
 	guint64 now = heard->line.kernel_ns;
 	struct oops_verdict verdict;
 
+	if (!oops_rule_for(s->res, key, heard->line.text, heard->line.len))
+		return;
+	report.text = g_string_sized_new(heard->line.len + 2);
 	report_open(&report, key, NULL, heard);
 	report_hear(&report, heard, TRUE);
 	oops_judge(s->res, key, report.text->str, report.title_len, report.text->len, &verdict);
@@ -409,10 +412,12 @@ static const struct oops_key *key_of(struct oops_stream *s, const struct heard *
 			continue;
 		return key;
 	}
-	for (i = oops_nkeys + MARKS; i < oops_nkeys + MARKS + FS_WORDS; i++)
-		if (s->fs_pattern && scan_has(&heard->hits, i))
-			return regex_match(s->res, s->fs_key.unless, heard->line.raw,
-					   heard->line.raw_len, NULL) ? NULL : &s->fs_key;
+	for (i = oops_nkeys + MARKS; s->fs_pattern && i < oops_nkeys + MARKS + FS_WORDS; i++)
+		if (scan_has(&heard->hits, i))
+			return regex_match(s->res, s->fs_pattern, heard->line.text, heard->line.len,
+					   NULL) &&
+			       !regex_match(s->res, s->fs_key.unless, heard->line.raw,
+					    heard->line.raw_len, NULL) ? &s->fs_key : NULL;
 	return NULL;
 }
 
@@ -473,24 +478,26 @@ static void take_line(struct oops_stream *s, const char *p, gsize len, guint64 s
 {
 	struct heard heard = { .start = start, .end = start + len, .number = ++s->lines };
 	char clean[OOPS_LINE_MAX];
+	gboolean escapes, matters;
 
-	if (memchr(p, 0x1b, len)) {
+	while (len && p[len - 1] == '\r')
+		len--;
+	heard.hits = scan_line(s->scan, p, len);
+	escapes = heard.hits.unclean && memchr(p, 0x1b, len);
+	matters = any_open(s) || escapes || scan_any(&heard.hits);
+	if (heard.hits.unclean && matters) {
 		memcpy(clean, p, len);
 		len = oops_line_clean(clean, len);
 		p = clean;
+		/* An escape sequence's letters may have parted a word. */
+		if (escapes)
+			heard.hits = scan_line(s->scan, p, len);
 	}
-	heard.hits = scan_line(s->scan, p, len);
-	if (scan_any(&heard.hits) || any_open(s)) {
-		if (p != clean) {
-			memcpy(clean, p, len);
-			len = oops_line_clean(clean, len);
-		}
-		oops_line_parse(clean, len, &heard.line);
+	oops_line_parse(p, len, &heard.line);
+	if (matters)
 		hear(s, &heard);
-	} else {
+	else
 		s->header = NULL;
-		oops_line_parse(p, len, &heard.line);
-	}
 	if (heard.line.kernel_ns != OOPS_NO_TIME)
 		s->last_ns = heard.line.kernel_ns;
 }

@@ -153,10 +153,14 @@ struct scan_hits scan_line(const struct scan *scan, const char *line, gsize len)
 	const unsigned char *p = (const unsigned char *)line, *end = p + len;
 	const guint32 *next = scan->next, accepting = scan->accepting;
 	struct scan_hits found = { 0 };
-	guint32 state = 0;
+	guint32 state = 0, unclean = 0;
 
 	for (; p < end; p++) {
-		state = next[state + scan->class[*p]];
+		guint8 class = scan->class[*p];
+
+		/* The table's latency is what takes the time: this costs nothing beside it. */
+		unclean |= class == IGNORED;
+		state = next[state + class];
 		if (G_UNLIKELY(state >= accepting)) {
 			const struct scan_hits *hits =
 				&scan->hits[(state - accepting) / scan->nclasses];
@@ -165,5 +169,6 @@ struct scan_hits scan_line(const struct scan *scan, const char *line, gsize len)
 			found.bits[1] |= hits->bits[1];
 		}
 	}
+	found.unclean = unclean;
 	return found;
 }

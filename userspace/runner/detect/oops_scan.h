@@ -17,6 +17,7 @@
 /* A set of words, by their index. */
 struct scan_hits {
 	guint64 bits[SCAN_WORDS_MAX / 64];
+	guint64 unclean;		/* there are control bytes */
 };
 
 static inline gboolean scan_any(const struct scan_hits *hits)

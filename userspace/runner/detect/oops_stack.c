@@ -43,6 +43,12 @@ static gboolean skipped(struct walk *walk, const char *name, gsize len)
 	       (walk->rule->skip && regex_match(walk->res, walk->rule->skip, name, len, NULL));
 }
 
+/* The guilty one is known: frames below it are not looked at, for a stack may be endless. */
+static gboolean enough(const struct walk *walk)
+{
+	return walk->stack->len >= (walk->rule->pick == PICK_FIRST ? 1 : STACK_MAX);
+}
+
 static void push(struct walk *walk, const struct captures *match)
 {
 	guint i;
@@ -50,7 +56,7 @@ static void push(struct walk *walk, const struct captures *match)
 	for (i = 1; i < match->count; i++) {
 		gsize len = MIN(match->group[i].len, OOPS_NAME_MAX - 1);
 
-		if (match->group[i].p && walk->stack->len < STACK_MAX &&
+		if (match->group[i].p && !enough(walk) &&
 		    !skipped(walk, match->group[i].p, match->group[i].len))
 			g_ptr_array_add(walk->stack, g_strndup(match->group[i].p, len));
 	}
@@ -167,7 +173,7 @@ static gboolean walk_stack(struct walk *walk, const char *until)
 			push(walk, &match);
 			return TRUE;
 		}
-		for (i = 0; oops_frame_lines[i]; i++)
+		for (i = 0; oops_frame_lines[i] && !enough(walk); i++)
 			if (regex_match(walk->res, oops_frame_lines[i], walk->line, walk->line_len,
 					&match)) {
 				push(walk, &match);
