@@ -215,9 +215,11 @@ unit: all $(unit_bin)
 # --- Fuzzers: libFuzzer, one per parser ---------------------------------------
 fuzz_src	:= $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_bin	:= $(fuzz_src:%.c=$(B)/%)
-$(B)/tests/fuzz/%: tests/fuzz/%.c $(common_src) $(FLAGS_STAMP)
+oops_src	:= $(wildcard $R/detect/oops*.c)
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(common_src) $(oops_src) $(FLAGS_STAMP)
 	@mkdir -p $(@D)
-	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,common) -o $@ $< $(common_src) -lz
+	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,detect) $(PKG_CFLAGS) \
+		-o $@ $< $(common_src) $(oops_src) $(PKG_LIBS)
 fuzz: $(fuzz_bin)
 	@tests/fuzz/run.sh $(B) $(FUZZ_SECONDS)
 

@@ -29,7 +29,7 @@ static void near_misses(GString *text, GRand *rand)
 		"general protection faul", "Unable to handle kerne", "Oops:", "Oops", "---[ end trac",
 		"UBSAN", "EXT4-fs erro", "XFS ", "segfault a", "Call Trace", "RIP: 0010:", "double fault",
 		"stack segment", "invalid opcode", "VFS: Busy inode", "Out of memor", "Objects remainin",
-		"VexFS", "vexfs error", "panic", "fatal error", "Fixing recursive faul", "BTRFS critica",
+		"VexF error", "vexf error", "panic", "fatal error", "Fixing recursive faul", "BTRFS critica",
 	};
 
 	while (text->len < BYTES) {

@@ -12,6 +12,7 @@
 #define STEPS_KEPT	16u
 #define CHUNKS_KEPT	128u
 #define TITLES_KEPT	32u
+#define TOLD_MAX	100u			/* findings a step: a guest may flood its console */
 #define NS_PER_MS	1000000ull
 #define QUIET_NS	(DETECT_QUIET_MS * NS_PER_MS)
 #define SILENT_NS	(1000 * NS_PER_MS)	/* after which an unfinished report is finished too */
@@ -37,6 +38,7 @@ struct console {
 	guint nchunks;			/* all of them: the ring's next is nchunks % CHUNKS_KEPT */
 	char *told[TITLES_KEPT];	/* "step/title": the same crash again is no news */
 	guint ntold;
+	guint told_in_step;
 	/* guest's CLOCK_MONOTONIC - host's, the largest seen: the least delayed */
 	gint64 guest_ahead_ns;
 	gboolean clock_known;
@@ -123,6 +125,7 @@ static void note_step(struct console *con, const struct detect_now *now,
 {
 	if (con->nsteps == STEPS_KEPT)
 		memmove(con->steps, con->steps + 1, --con->nsteps * sizeof(con->steps[0]));
+	con->told_in_step = 0;
 	con->steps[con->nsteps++] = (struct step_mark){
 		.offset = con->offset, .host_ns = entry->stamp.monotonic_ns,
 		.step = now->step, .cycle = now->cycle, .on_target = now->on_target,
@@ -212,8 +215,9 @@ static void on_event(void *ctx, const struct oops_event *event)
 	gboolean dead = event->panicked || event->follows;
 	struct finding *finding;
 
-	if (!event->follows && told_before(con, mark, event->title))
+	if (!dead && (con->told_in_step >= TOLD_MAX || told_before(con, mark, event->title)))
 		return;
+	con->told_in_step++;
 	finding = finding_new(dead ? FINDING_PANIC : classes[event->class],
 			      dead ? SEV_CRITICAL : severities[event->severity], event->title);
 	finding->kind = oops_class_name(event->class);

@@ -88,14 +88,14 @@ static void compose(GString *out, const char *format, const struct parts *parts)
 static void tidy(const GString *raw, char title[TITLE_BYTES])
 {
 	gsize i, len = 0;
-	char last = ' ';
+	unsigned char c, last = ' ';
 
 	for (i = 0; i < raw->len && i < TITLE_BYTES - 1; i++) {
-		char c = raw->str[i] == '\t' ? ' ' : raw->str[i];
-
-		if (c < 0x20 || c == 0x7f || (c == ' ' && last == ' '))
+		c = raw->str[i] == '\t' ? ' ' : (unsigned char)raw->str[i];
+		if (c < 0x20 || c >= 0x7f || (c == ' ' && last == ' '))
 			continue;
-		title[len++] = last = c;
+		last = c;
+		title[len++] = (char)c;
 	}
 	while (len && title[len - 1] == ' ')
 		len--;
