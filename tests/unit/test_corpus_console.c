@@ -280,6 +280,7 @@ static void test_corpus(void **state)
 	if (!dir) {
 		printf("SKIPPED: NO CORPUS OF CONSOLE LOGS at %s (VEXLAB_CORPUS names another place)\n",
 		       path);
+		g_free(g_steal_pointer(&path));		/* skip() jumps out */
 		skip();
 	}
 	while ((name = g_dir_read_name(dir)))
