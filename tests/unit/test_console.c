@@ -126,6 +126,7 @@ static void test_older_than_the_step(void **state)
 
 	start(&bed, RUN);
 	step(&bed, 7, TRUE, 101 * S);
+	text(&bed, VX_REC_CONSOLE, "[   69.990000] on time\n", 110 * S - 1);
 	step(&bed, 8, TRUE, 110 * S);
 	text(&bed, VX_REC_CONSOLE, WARN_AT("   63.000000", "vexfs_a", " [vexfs]"), 110 * S + 1);
 	beat(&bed, 111 * S);
@@ -134,10 +135,28 @@ static void test_older_than_the_step(void **state)
 
 	start(&bed, RUN);
 	step(&bed, 7, TRUE, 101 * S);
+	text(&bed, VX_REC_CONSOLE, "[   61.000000] on time\n", 101 * S);
 	text(&bed, VX_REC_CONSOLE, WARN_AT("   13.000000", "vexfs_a", " [vexfs]"), 102 * S);
 	beat(&bed, 103 * S);
 	assert_int_equal(only(&bed)->step, 0);
 	assert_int_equal(only(&bed)->blame, BLAME_ENVIRONMENT);
+	stop(&bed);
+}
+
+/* The guest stood still for 5 s (a snapshot, a dump): its news stays news. */
+static void test_paused_guest(void **state)
+{
+	struct bed bed;
+
+	start(&bed, RUN);
+	text(&bed, VX_REC_CONSOLE, "[   61.000000] on time\n", 101 * S);
+	step(&bed, 7, TRUE, 110 * S);
+	text(&bed, VX_REC_CONSOLE, "[   65.000000] 5 s late\n", 110 * S);
+	feed(&bed, VX_MSG_HEARTBEAT, &(struct vx_msg_heartbeat){ .monotonic_ns = 66 * S },
+	     sizeof(struct vx_msg_heartbeat), 111 * S);
+	text(&bed, VX_REC_CONSOLE, WARN_AT("   66.500000", "vexfs_a", " [vexfs]"), 111 * S + S / 2);
+	beat(&bed, 112 * S);
+	assert_int_equal(only(&bed)->step, 7);
 	stop(&bed);
 }
 
@@ -293,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_module_is_blamed_by_its_frames),
 		cmocka_unit_test(test_kernel_is_blamed_for_its_own),
 		cmocka_unit_test(test_older_than_the_step),
+		cmocka_unit_test(test_paused_guest),
 		cmocka_unit_test(test_begun_before_the_step),
 		cmocka_unit_test(test_silence_completes),
 		cmocka_unit_test(test_panic_is_told_at_once),

@@ -15,8 +15,8 @@
 #define TOLD_MAX	100u			/* findings a step: a guest may flood its console */
 #define NS_PER_MS	1000000ull
 #define QUIET_NS	(DETECT_QUIET_MS * NS_PER_MS)
-#define SILENT_NS	(1000 * NS_PER_MS)	/* after which an unfinished report is finished too */
-/* The kernel's log clock and CLOCK_MONOTONIC differ a little, and frames take their time. */
+#define SILENT_NS	(DETECT_SILENT_MS * NS_PER_MS)
+/* Frames and console bytes take their time. */
 #define CLOCK_SLACK_NS	(500 * NS_PER_MS)
 
 struct step_mark {
@@ -39,9 +39,14 @@ struct console {
 	char *told[TITLES_KEPT];	/* "step/title": the same crash again is no news */
 	guint ntold;
 	guint told_in_step;
-	/* guest's CLOCK_MONOTONIC - host's, the largest seen: the least delayed */
-	gint64 guest_ahead_ns;
-	gboolean clock_known;
+	/*
+	 * The log's clock against the host's, from both sides: the latest heartbeat's,
+	 * which has another epoch than the log's, and the largest that a console line
+	 * had, which a pause of the guest makes too large. The smaller is safe: no
+	 * message is taken for older than it is.
+	 */
+	gint64 beat_ahead_ns, print_ahead_ns;
+	gboolean beat_known, print_known;
 	GPtrArray *findings;		/* of the call under way, borrowed */
 };
 
@@ -94,12 +99,12 @@ static const struct step_mark *step_of(const struct console *con, const struct o
 
 	for (i = con->nsteps; i; i--) {
 		const struct step_mark *mark = &con->steps[i - 1];
-		gint64 began = (gint64)mark->host_ns + con->guest_ahead_ns;
+		gint64 began = (gint64)mark->host_ns + MIN(con->beat_ahead_ns, con->print_ahead_ns);
 
 		if (mark->offset > event->start)
 			continue;
 		/* Printed before the step began, however late it came. */
-		if (con->clock_known && event->kernel_ns != OOPS_NO_TIME &&
+		if (con->beat_known && con->print_known && event->kernel_ns != OOPS_NO_TIME &&
 		    (gint64)(event->kernel_ns + CLOCK_SLACK_NS) < began)
 			continue;
 		return mark;
@@ -135,15 +140,24 @@ static void note_step(struct console *con, const struct detect_now *now,
 static void note_clock(struct console *con, const struct rec_entry *entry)
 {
 	struct vx_msg_heartbeat beat;
-	gint64 ahead;
 
 	if (entry->frame.length < sizeof(beat))
 		return;
 	memcpy(&beat, entry->payload, sizeof(beat));
-	ahead = (gint64)beat.monotonic_ns - (gint64)entry->stamp.monotonic_ns;
-	if (!con->clock_known || ahead > con->guest_ahead_ns)
-		con->guest_ahead_ns = ahead;
-	con->clock_known = TRUE;
+	con->beat_ahead_ns = (gint64)beat.monotonic_ns - (gint64)entry->stamp.monotonic_ns;
+	con->beat_known = TRUE;
+}
+
+static void note_printed(struct console *con, const struct rec_entry *entry)
+{
+	guint64 printed = oops_kernel_time(con->stream);
+	gint64 ahead = (gint64)printed - (gint64)entry->stamp.monotonic_ns;
+
+	if (printed == OOPS_NO_TIME)
+		return;
+	if (!con->print_known || ahead > con->print_ahead_ns)
+		con->print_ahead_ns = ahead;
+	con->print_known = TRUE;
 }
 
 /* ---- whom to blame --------------------------------------------------------------------- */
@@ -282,7 +296,7 @@ static void on_vm(struct console *con, const struct rec_entry *entry)
 	if (!ready)
 		oops_reset(con->stream);
 	oops_expect_boot(con->stream, !ready);
-	con->clock_known = FALSE;
+	con->beat_known = con->print_known = FALSE;
 	json_decref(json);
 }
 
@@ -291,6 +305,7 @@ static void on_console(struct console *con, const struct rec_entry *entry)
 	con->chunks[con->nchunks % CHUNKS_KEPT].offset = con->offset;
 	con->chunks[con->nchunks++ % CHUNKS_KEPT].realtime_ns = entry->stamp.realtime_ns;
 	oops_feed(con->stream, entry->payload, entry->frame.length);
+	note_printed(con, entry);
 	con->offset += entry->frame.length;
 	con->host_ns = entry->stamp.monotonic_ns;
 }

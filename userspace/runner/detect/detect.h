@@ -22,7 +22,9 @@ struct detect_now {
 };
 
 /* Silence of the console after which a report that has seen its end is complete. */
-#define DETECT_QUIET_MS	25
+#define DETECT_QUIET_MS		25
+/* The same for one that has none, or has not seen it. */
+#define DETECT_SILENT_MS	1000
 
 struct detect_config {
 	double slow_operation_ms;	/* threshold for one operation */

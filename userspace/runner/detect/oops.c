@@ -178,6 +178,11 @@ void oops_expect_boot(struct oops_stream *s, bool expected)
 	s->boot_expected = expected;
 }
 
+uint64_t oops_kernel_time(const struct oops_stream *s)
+{
+	return s->last_ns;
+}
+
 int oops_add_noise(struct oops_stream *s, const char *pattern)
 {
 	if (!regex_valid(pattern))

@@ -126,6 +126,9 @@ void oops_reset(struct oops_stream *stream);
  */
 void oops_expect_boot(struct oops_stream *stream, bool expected);
 
+/* Kernel's time of the last line that had one, ns, or OOPS_NO_TIME. */
+uint64_t oops_kernel_time(const struct oops_stream *stream);
+
 /* "panic", "kasan", ... */
 const char *oops_class_name(enum oops_class class);
 

@@ -207,13 +207,22 @@ static void console_text(struct journal *jn, const unsigned char *data, gsize le
 		file_error(jn, "vm_console.log");
 }
 
-/* A crash's report is complete when nothing follows it. */
-static gboolean on_idle(gpointer ctx)
+static gboolean on_silent(gpointer ctx)
 {
 	struct journal *jn = ctx;
 
 	jn->idle_timer = 0;
 	keep_findings(jn, detect_idle(jn->detect, (guint64)g_get_monotonic_time() * 1000));
+	return G_SOURCE_REMOVE;
+}
+
+/* A crash's report is complete when nothing follows it; a dead guest sends nothing that would tell. */
+static gboolean on_quiet(gpointer ctx)
+{
+	struct journal *jn = ctx;
+
+	on_silent(jn);
+	jn->idle_timer = g_timeout_add(DETECT_SILENT_MS, on_silent, jn);
 	return G_SOURCE_REMOVE;
 }
 
@@ -229,7 +238,7 @@ void journal_console(struct journal *jn, const void *data, gsize len)
 	}
 	if (jn->idle_timer)
 		g_source_remove(jn->idle_timer);
-	jn->idle_timer = g_timeout_add(DETECT_QUIET_MS + 1, on_idle, jn);
+	jn->idle_timer = g_timeout_add(DETECT_QUIET_MS + 1, on_quiet, jn);
 }
 
 void journal_finish(struct journal *jn)
