@@ -256,6 +256,30 @@ static void test_one_crash_counts_once(void **state)
 	}
 }
 
+/* Without caller ids the PID tells that the dying task goes on complaining. */
+static void test_dying_words(void **state)
+{
+	static const char text[] =
+		"[    1.000001] BUG: kernel NULL pointer dereference, address: 0000000000000018\n"
+		"[    1.000002] CPU: 0 PID: 211 Comm: mount Tainted: G           OE      6.12.5 #1\n"
+		"[    1.000003] RIP: 0010:vexfs_a+0x4/0x9 [vexfs]\n[    1.000004] Call Trace:\n"
+		"[    1.000005]  vexfs_b+0x1/0x2 [vexfs]\n[    1.000006]  vexfs_c+0x1/0x2\n"
+		"[    1.000007] ---[ end trace 0000000000000000 ]---\n"
+		"[    1.000010] note: mount[211] exited with preempt_count 1\n"
+		"[    1.000011] BUG: sleeping function called from invalid context at kernel/a.c:8\n"
+		"[    1.000012] CPU: 0 PID: 211 Comm: mount Tainted: G      D    OE      6.12.5 #1\n"
+		"[    1.000013] Call Trace:\n[    1.000014]  exit_signals+0x1/0x2\n"
+		"[    1.000015]  do_exit+0x1/0x2\n"
+		"[    4.000011] WARNING: CPU: 0 PID: 212 at fs/a.c:8 vexfs_d+0x1/0x2 [vexfs]\n"
+		"[    4.000012] CPU: 0 PID: 212 Comm: umount Tainted: G      D    OE      6.12.5 #1\n"
+		"[    4.000013] RIP: 0010:vexfs_d+0x1/0x2 [vexfs]\n[    4.000014] ---[ end trace 0 ]---\n";
+	struct told told;
+
+	tell(&told, text);
+	assert_int_equal(told.events, 2);
+	assert_string_equal(told.title, "WARNING in vexfs_d");
+}
+
 /* The panic comes when the Oops has been delivered already: it is told as that one's. */
 static void test_late_panic(void **state)
 {
@@ -415,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_nul_bytes_and_rubbish),
 		cmocka_unit_test(test_interleaved),
 		cmocka_unit_test(test_one_crash_counts_once),
+		cmocka_unit_test(test_dying_words),
 		cmocka_unit_test(test_late_panic),
 		cmocka_unit_test(test_two_crashes_count_twice),
 		cmocka_unit_test(test_one_hang_counts_once),

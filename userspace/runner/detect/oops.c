@@ -9,6 +9,7 @@
 #define FS_WORDS	4u	/* ways to write a filesystem's name */
 #define LINES_MAX	16384u	/* of the stream, after which a report is over */
 #define EARLIER_NS	1000000000ull
+#define DYING_NS	10000000000ull	/* how long a task may take to die of an Oops */
 
 /* The crash that was delivered last: what follows it may belong to it. */
 struct delivered {
@@ -17,6 +18,7 @@ struct delivered {
 	enum oops_origin origin;
 	guint32 id;
 	guint64 kernel_ns, line;
+	guint64 killed;			/* task that died of it, 0: none or unknown */
 	char title[TITLE_BYTES];
 };
 
@@ -233,16 +235,47 @@ static void deliver(struct oops_stream *s, const struct report *report,
 	s->options.emit(s->options.ctx, &event);
 }
 
+/* "CPU: 0 PID: 211 Comm: mount": the task that a report is about, 0: it does not say. */
+static guint64 task_of(struct oops_stream *s, const struct report *report)
+{
+	const char *p = report->text->str, *end = p + report->text->len;
+	struct captures match;
+
+	p = memmem(p, (gsize)(end - p), "PID: ", 5);
+	if (!p || !regex_match(s->res, "^PID: ([0-9]{1,9}) ", p, MIN((gsize)(end - p), 32), &match))
+		return 0;
+	return g_ascii_strtoull(match.group[1].p, NULL, 10);
+}
+
+/* A task that was killed by a crash complains while it dies: of locks held, of the wrong context. */
+static gboolean dying_words(const struct oops_stream *s, const struct report *report, guint64 task)
+{
+	const struct delivered *last = &s->last;
+
+	if (!last->valid || !last->killed || last->killed != task)
+		return FALSE;
+	return report->kernel_ns == OOPS_NO_TIME || last->kernel_ns == OOPS_NO_TIME ||
+	       report->kernel_ns < last->kernel_ns + DYING_NS;
+}
+
 static void close_report(struct oops_stream *s, struct report *report)
 {
+	guint64 task = task_of(s, report);
 	struct oops_verdict verdict;
 
 	report->open = FALSE;
 	if (s->header == report)
 		s->header = NULL;
+	if (dying_words(s, report, task)) {
+		if (!report->panicked)
+			return;
+		report->follows = TRUE;
+	}
 	oops_judge(s->res, report->key, report->text->str, report->title_len, report->text->len,
 		   &verdict);
 	deliver(s, report, &verdict);
+	if (!report->follows)
+		s->last.killed = report_is_fatal(report->class) ? task : 0;
 	s->last.valid = TRUE;
 	s->last.class = verdict.rule ? verdict.rule->class : report->key->class;
 	s->last.origin = report->origin;
