@@ -97,6 +97,26 @@ static void test_old_qemu_loses_cx16(void **state)
 	assert_non_null(strstr(kvm, "<domain type='kvm'"));
 }
 
+/* What this host can do better is used, and what it cannot is not asked of it. */
+static void test_what_the_host_has(void **state)
+{
+	struct vm_disk disk = { "/run/a/scratch", "qcow2", "scratch", FALSE };
+	struct vm_config c = plain();
+	g_autofree char *poor = NULL, *rich = NULL, *seen = NULL;
+
+	c.disks = &disk;
+	c.ndisks = 1;
+	poor = domain_xml(&c, &paths, QEMU_10);
+	assert_null(strstr(poor, "<loader"));
+	assert_non_null(strstr(poor, "io='threads'"));
+	c.firmware = "/rom<1>";
+	c.io_uring = TRUE;
+	rich = domain_xml(&c, &paths, QEMU_10);
+	seen = parsed(rich);
+	assert_non_null(strstr(seen, "@loader readonly=[yes] type=[rom]{/rom<1>}"));
+	assert_non_null(strstr(seen, "io=[io_uring]"));
+}
+
 /* Two runs share a state whatever their paths, but not with another machine. */
 static void test_skeleton(void **state)
 {
@@ -125,6 +145,7 @@ int main(void)
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_no_way_out),
 		cmocka_unit_test(test_old_qemu_loses_cx16),
+		cmocka_unit_test(test_what_the_host_has),
 		cmocka_unit_test(test_skeleton),
 	};
 

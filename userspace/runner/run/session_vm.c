@@ -112,6 +112,7 @@ static gboolean describe(struct session *s, GError **error)
 		.memory_mib = config->memory_mib, .vcpus = config->vcpus,
 		.disks = s->disks, .ndisks = G_N_ELEMENTS(s->disks),
 		.io_uring = !s->config.uri && vm_probe_io_uring(),
+		.firmware = s->config.uri ? NULL : vm_probe_firmware(),
 		.icount = s->config.icount, .ssh_port = s->config.ssh_port, .rundir = rundir_path(s->config.rundir),
 		.cachedir = s->config.cachedir,
 	};

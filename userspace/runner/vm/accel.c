@@ -233,3 +233,10 @@ gboolean vm_probe_io_uring(void)
 	close(fd);
 	return TRUE;
 }
+
+const char *vm_probe_firmware(void)
+{
+	static const char qboot[] = "/usr/share/qemu/qboot.rom";
+
+	return access(qboot, R_OK) ? NULL : qboot;
+}

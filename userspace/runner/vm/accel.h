@@ -30,4 +30,10 @@ enum vm_accel vm_probe_accel(const char *kernel, const char *cachedir, gboolean 
 /* May processes use io_uring here? Kernels and containers forbid it often enough. */
 gboolean vm_probe_io_uring(void);
 
+/*
+ * The firmware that starts a given kernel soonest: qboot, which knows nothing else, where QEMU's package has it.
+ * NULL: leave it to the machine (SeaBIOS). Static.
+ */
+const char *vm_probe_firmware(void);
+
 #endif

@@ -57,7 +57,10 @@ static void add_cpu(GString *xml, const struct vm_config *config, unsigned long 
 
 static void add_boot(GString *xml, const struct vm_config *config)
 {
-	add(xml, "<os><type arch='x86_64' machine='q35'>hvm</type><kernel>%s</kernel>", config->kernel);
+	add(xml, "<os><type arch='x86_64' machine='q35'>hvm</type>");
+	if (config->firmware)
+		add(xml, "<loader readonly='yes' type='rom'>%s</loader>", config->firmware);
+	add(xml, "<kernel>%s</kernel>", config->kernel);
 	if (config->initrd)
 		add(xml, "<initrd>%s</initrd>", config->initrd);
 	if (config->cmdline)

@@ -36,6 +36,7 @@ struct vm_config {
 	unsigned int memory_mib, vcpus;
 	gboolean icount;	/* TCG only: a guest's clock that counts instructions, one a ns; one CPU at a time */
 	gboolean io_uring;	/* disks' requests through io_uring instead of threads */
+	const char *firmware;	/* a ROM image on the host (accel.h); NULL: the machine's own */
 	const struct vm_disk *disks;
 	unsigned int ndisks;
 	unsigned int ssh_port;	/* not 0: restricted user network, 127.0.0.1:port to the guest's 22 */
