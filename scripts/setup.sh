@@ -169,9 +169,11 @@ main() {
 		tail -n 5 "$LOG" >&2
 		say "apt-get update failed; trying with the lists that are there"
 	}
-	if ((${#BPO[@]})); then apt_install -t bookworm-backports "${BPO[@]}"; fi
 	if [[ " ${BASE[*]} " == *" openssh-server "* ]]; then install_sshd; fi
+	# Bookworm's own first: with -t, apt takes what backports' packages need from there too,
+	# libelf1 for one, and bookworm's libelf-dev could then not be installed any more.
 	if ((${#BASE[@]})); then apt_install "${BASE[@]}"; fi
+	if ((${#BPO[@]})); then apt_install -t bookworm-backports "${BPO[@]}"; fi
 	rm -f "$LOG"
 	say "done in $((SECONDS - started)) s"
 }
