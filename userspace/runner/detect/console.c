@@ -285,18 +285,24 @@ static void console_destroy(gpointer state)
 	g_free(con);
 }
 
-/* Before "ready", and after the guest was given up, a kernel that boots is no crash. */
+/*
+ * Before it is ready, and after it was given up, a kernel that boots is no crash. What
+ * comes from a restored one has nothing to do with what came before.
+ */
 static void on_vm(struct console *con, const struct rec_entry *entry)
 {
 	json_t *json = rec_entry_json(entry);
 	const char *what = json_string_value(json_object_get(json, "event"));
-	gboolean ready = !g_strcmp0(what, "ready");
+	const gboolean ready = !g_strcmp0(what, "ready"), restored = !g_strcmp0(what, "restored");
+	const gboolean gone = !g_strcmp0(what, "lost") || !g_strcmp0(what, "ready state discarded");
 
-	oops_finish(con->stream);
-	if (!ready)
-		oops_reset(con->stream);
-	oops_expect_boot(con->stream, !ready);
-	con->beat_known = con->print_known = FALSE;
+	if (ready || restored || gone) {
+		oops_finish(con->stream);
+		if (!ready)
+			oops_reset(con->stream);
+		oops_expect_boot(con->stream, gone);
+		con->beat_known = con->print_known = FALSE;
+	}
 	json_decref(json);
 }
 

@@ -13,6 +13,19 @@ struct waiter {
 	GByteArray *payload;	/* of the answer */
 };
 
+/* Why nobody answers: words of the record (session_watch.c), stable. */
+enum session_loss {
+	LOSS_RESET,		/* a panic, a triple fault, a reboot */
+	LOSS_POWEROFF,
+	LOSS_QEMU_DIED,
+	LOSS_QEMU_STOPPED,	/* the process is stopped (a signal, a debugger) */
+	LOSS_KERNEL,		/* neither agent nor kernel react */
+	LOSS_AGENT,		/* the kernel does, the agent does not */
+	LOSS_AGENT_ANEW,	/* the agent ended, the guest has started another */
+	LOSS_SILENT,		/* no more can be told, as over SSH */
+	LOSS_TYPES,
+};
+
 struct session {
 	struct session_config config;
 	struct session_sink sink;
@@ -23,7 +36,9 @@ struct session {
 	struct ssh_guest *ssh;
 	struct waiter wait;
 	gint64 began, last_seen;	/* monotonic, us */
-	gboolean ready;
+	gint64 stale_seen;		/* the last frame of another epoch than ours, 0: none */
+	guint64 stale_frames, console_bytes;
+	gboolean ready, slow_told;
 	guint32 epoch, put_id;
 	int image_fd;
 	char *lost, *workdir, *greeting;
@@ -36,7 +51,11 @@ gboolean session_open_vm(struct session *s, GError **error);
 gboolean session_open_ssh(struct session *s, GError **error);
 void session_close_transport(struct session *s);
 
-void session_lose(struct session *s, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void session_lose(struct session *s, enum session_loss loss, const char *format, ...)
+	G_GNUC_PRINTF(3, 4);
+/* session_watch.c: is it time to give the guest up? If so, session_lose() with the reason. */
+void session_watch(struct session *s, gint64 deadline, guint timeout_ms, const char *what);
+const char *session_loss_word(enum session_loss loss);
 void session_link(struct session *s, const struct link_transport *transport);
 gboolean session_await(struct session *s, guint16 type, guint64 id, guint timeout_ms,
 		       const char *what, GError **error);

@@ -39,12 +39,16 @@ static void vm_gone(void *ctx, enum vm_gone why)
 		[VM_GONE_CRASHED] = "QEMU died",
 		[VM_GONE_KILLED] = "QEMU was killed",
 	};
+	static const enum session_loss losses[] = {
+		[VM_GONE_SHUTDOWN] = LOSS_POWEROFF, [VM_GONE_REBOOT] = LOSS_RESET,
+		[VM_GONE_CRASHED] = LOSS_QEMU_DIED, [VM_GONE_KILLED] = LOSS_QEMU_DIED,
+	};
 	struct session *s = ctx;
 	g_autofree char *last = NULL;
 
 	if (why == VM_GONE_CRASHED && s->vm && s->config.driver->last_words)
 		last = s->config.driver->last_words(s->vm);
-	session_lose(s, "%s%s%s", words[why], last ? ": " : "", last ? last : "");
+	session_lose(s, losses[why], "%s%s%s", words[why], last ? ": " : "", last ? last : "");
 }
 
 static gboolean new_vm(struct session *s, GError **error)
