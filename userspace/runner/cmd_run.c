@@ -12,7 +12,7 @@
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
-	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers;
 	char **set;
 	int cycles, warmup, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, fsmount, force, list;
@@ -22,7 +22,7 @@ static void options_clear(struct options *o)
 {
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
-			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise };
+			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -217,6 +217,7 @@ static int run(const struct options *o, struct progress *progress)
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
 		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
+		.handlers = o->handlers,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
 	if (!run_execute(&req, &outcome, &error)) {
@@ -274,6 +275,7 @@ int cmd_run(int argc, char **argv)
 		STR("ssh-key", ssh_key, "Private key for it (the ssh-agent's)", "FILE"),
 		STR("ssh-known-hosts", ssh_known_hosts, "File that pins its host key", "FILE"),
 		STR("device", device, "Block device there that may be overwritten", "/dev/X"),
+		STR("handlers", handlers, "Programs to call when the guest is lost or hurt, named by finding class", "DIR"),
 		STR("noise", noise, "Crashes that are known and not to count: a pattern a line", "FILE"),
 		STR("cache", cache, "Where guest images and builds are kept", "DIR"),
 		STR("agent", agent, "Another agent binary", "FILE"),

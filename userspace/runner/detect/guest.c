@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The guest is gone while it was needed: VX_REC_VM entries with "lost". */
+/* The guest is gone while it was needed, or cannot be brought back: VX_REC_VM entries. */
 #include <string.h>
 
 #include "detect.h"
@@ -65,6 +65,24 @@ static void on_lost(const struct guest_state *st, const struct detect_now *now, 
 	g_ptr_array_add(findings, finding);
 }
 
+static void on_given_up(const struct detect_now *now, const struct rec_entry *entry, const json_t *json,
+			GPtrArray *findings)
+{
+	const char *why = json_string_value(json_object_get(json, "why"));
+	struct finding *finding;
+
+	if (g_strcmp0(json_string_value(json_object_get(json, "event")), "given up") ||
+	    !json_is_true(json_object_get(json, "failed")))
+		return;
+	finding = finding_new(FINDING_RECOVERY_FAILED, SEV_CRITICAL, "the guest could not be brought back");
+	finding->blame = BLAME_ENVIRONMENT;
+	finding->step = now->step;
+	finding->cycle = now->cycle;
+	finding->realtime_ns = entry->stamp.realtime_ns;
+	finding_add_line(finding, "%s", why ? why : "");
+	g_ptr_array_add(findings, finding);
+}
+
 static void guest_feed(gpointer state, const struct detect_now *now,
 		       const struct rec_entry *entry, GPtrArray *findings)
 {
@@ -76,6 +94,7 @@ static void guest_feed(gpointer state, const struct detect_now *now,
 		return;
 	json = rec_entry_json(entry);
 	on_lost(state, now, entry, json, findings);
+	on_given_up(now, entry, json, findings);
 	json_decref(json);
 }
 

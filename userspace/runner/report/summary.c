@@ -107,11 +107,14 @@ static void losses(GString *out, const struct analysis *an)
 
 	for (i = 0; i < an->cpus->len; i++)
 		emitted += g_array_index(an->cpus, struct cpu_loss, i).emitted;
-	if (!an->cpus->len) {
+	if (an->lives_unflushed == 1)
 		g_string_append(out, "  records  how many were lost is not known: "
 				"the guest did not say before it went\n");
+	else if (an->lives_unflushed)
+		g_string_append_printf(out, "  records  how many were lost is not known: %u guests "
+				       "did not say before they went\n", an->lives_unflushed);
+	if (!an->cpus->len)
 		return;
-	}
 	g_string_append_printf(out, "  records  %" G_GUINT64_FORMAT " emitted, %" G_GUINT64_FORMAT
 			       " lost, %" G_GUINT64_FORMAT " frames lost", emitted, an->lost,
 			       an->frames_lost);
@@ -122,6 +125,20 @@ static void losses(GString *out, const struct analysis *an)
 				       cpu->lost + cpu->lost_state);
 	}
 	g_string_append(out, an->lost ? ")\n" : "\n");
+}
+
+static void recoveries(GString *out, const struct analysis *an)
+{
+	char p50[32], max[32];
+
+	if (!an->recoveries)
+		return;
+	g_string_append_printf(out, "  guest    brought back %u times in %u attempts", an->recovered, an->recoveries);
+	if (an->recovered)
+		g_string_append_printf(out, ", in %s (median; at most %s)",
+				       report_ns(p50, sizeof(p50), (double)an->recovery_ns.p50),
+				       report_ns(max, sizeof(max), (double)an->recovery_ns.max));
+	g_string_append_c(out, '\n');
 }
 
 static void probe_notes(GString *out, const struct analysis *an)
@@ -189,6 +206,7 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 		op_table(out, an, op);
 	g_string_append_c(out, '\n');
 	losses(out, an);
+	recoveries(out, an);
 	probe_notes(out, an);
 	if (an->torn)
 		g_string_append_printf(out, "  record   ends in a torn entry of %zu bytes, left out\n",

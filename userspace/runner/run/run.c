@@ -134,7 +134,7 @@ gboolean run_guest_is_hurt(const struct run *run)
 	const GPtrArray *findings = journal_findings(run->journal);
 	guint i;
 
-	for (i = 0; i < findings->len; i++) {
+	for (i = run->behind; i < findings->len; i++) {
 		if (finding_hurts(g_ptr_array_index(findings, i)))
 			return TRUE;
 	}
@@ -177,6 +177,9 @@ gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **err
 	if (run->loaded->len)
 		g_strlcpy(req.module, g_ptr_array_index(run->loaded, run->loaded->len - 1),
 			  sizeof(req.module));
+	run->traced = req;
+	run->traced.reset = FALSE;
+	run->tracing = TRUE;
 	if (!session_trace(run->session, &req, &msg, error))
 		return FALSE;
 	if (msg.err && groups) {

@@ -38,6 +38,7 @@ struct run_request {
 	const struct ssh_config *ssh;
 	const char *device;		/* block device in a foreign guest */
 	char **noise;			/* patterns of known noise, or NULL */
+	const char *handlers;		/* folder of the user's recovery handlers (recover.c), or NULL */
 	struct run_progress progress;
 	GCancellable *cancellable;
 };

@@ -19,6 +19,10 @@ struct run {
 	guint64 cycle;
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */
+	struct vx_req_trace traced;		/* what the guest was last asked to trace */
+	gboolean tracing;			/* it was asked */
+	guint recoveries;			/* attempts so far */
+	guint behind;				/* findings that are the matter of a guest we have left behind */
 };
 
 /* One step as scenarios write it. */
@@ -44,6 +48,15 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 
 /* TRUE once something was found after which going on proves nothing (panic, oops, hang). */
 gboolean run_guest_is_hurt(const struct run *run);
+
+/*
+ * recover.c. After a step, or a part of the scenario, that ended with `ok` and, if not, `*local`: was the
+ * guest lost or hurt, and is it back? FALSE: the run ends now, `error` is set (what was in `*local`, if it
+ * was not the guest's loss). *go_on FALSE: it ends in order, as nothing more can be done. *recovered TRUE:
+ * the guest is as run_setup() left it, traced as before; what was under way is lost.
+ */
+gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_on, gboolean *recovered,
+		     GError **error);
 
 /* setup.c: module, type, mkfs, mount point; FALSE with `error`, or *usable FALSE: the target failed. */
 gboolean run_setup(struct run *run, gboolean *usable, GError **error);

@@ -149,6 +149,27 @@ struct session *session_open(const struct session_config *config, const struct s
 	return s;
 }
 
+gboolean session_restart(struct session *s, GError **error)
+{
+	if (s->ssh) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+			    "a guest that is not ours cannot be put back to where it was");
+		return FALSE;
+	}
+	s->began = g_get_monotonic_time();
+	s->ready = s->slow_told = FALSE;
+	s->stale_seen = 0;
+	s->stale_frames = 0;
+	if (!session_restart_vm(s, error))
+		return FALSE;
+	s->ready = TRUE;
+	s->ready_ms = (double)(g_get_monotonic_time() - s->began) / 1000;
+	if (s->sink.note)
+		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s, s:s, s:f}", "event", "restored", "point", "ready",
+						    "how", s->how, "ms", s->ready_ms));
+	return TRUE;
+}
+
 void session_close(struct session *s)
 {
 	if (!s)

@@ -58,6 +58,12 @@ struct session;
 
 struct session *session_open(const struct session_config *config, const struct session_sink *sink,
 			     GError **error);
+/*
+ * Back to a guest as session_open() gave it, whatever has become of this one: nothing of the old one is
+ * news any more. VX_ERROR_UNAVAILABLE over SSH, where there is nothing to go back to. After a failure only
+ * another session_restart() or session_close() is of use.
+ */
+gboolean session_restart(struct session *session, GError **error);
 /* Ends the guest and removes what it left. NULL-safe. */
 void session_close(struct session *session);
 VX_DEFINE_GUARD(struct session, session_close);

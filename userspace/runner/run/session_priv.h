@@ -48,6 +48,7 @@ struct session {
 };
 
 gboolean session_open_vm(struct session *s, GError **error);
+gboolean session_restart_vm(struct session *s, GError **error);
 gboolean session_open_ssh(struct session *s, GError **error);
 void session_close_transport(struct session *s);
 

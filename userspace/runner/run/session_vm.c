@@ -261,16 +261,13 @@ static gboolean size_scratch(struct session *s, GError **error)
 	return TRUE;
 }
 
-static gboolean start(struct session *s, GError **error)
+/* A guest that answers, from what describe() has said. */
+static gboolean bring_up(struct session *s, GError **error)
 {
 	const struct link_transport transport = { vm_write, vm_pending, s };
 	g_autofree char *key = NULL;
 
-	s->image_fd = -1;
-	s->workdir = g_strdup("/vexlab");
 	session_link(s, &transport);
-	if (!describe(s, error))
-		return FALSE;
 	if (!s->config.cold) {
 		key = key_of(s, error);
 		if (!key)
@@ -288,7 +285,18 @@ static gboolean start(struct session *s, GError **error)
 
 gboolean session_open_vm(struct session *s, GError **error)
 {
-	return start(s, error) && size_scratch(s, error);
+	s->image_fd = -1;
+	s->workdir = g_strdup("/vexlab");
+	return describe(s, error) && bring_up(s, error) && size_scratch(s, error);
+}
+
+/* The scratch disk too: what is on it is the old guest's. */
+gboolean session_restart_vm(struct session *s, GError **error)
+{
+	drop_vm(s);
+	unlink(s->scratch);
+	return disk_create_scratch(s->scratch, SCRATCH_MIB * MIB, 256 * MIB, error) && bring_up(s, error) &&
+	       size_scratch(s, error);
 }
 
 void session_close_transport(struct session *s)
