@@ -147,7 +147,8 @@ static gboolean load_module(struct run *run, gboolean *usable, GError **error)
 		text = g_strdup_printf("loaded %s, filesystem type %s",
 				       (char *)g_ptr_array_index(run->loaded, run->loaded->len - 1),
 				       run->fstype);
-		run->req->progress.say(run->req->progress.ctx, text);
+		if (!run->recoveries)
+			run->req->progress.say(run->req->progress.ctx, text);
 	}
 	return ok;
 }
