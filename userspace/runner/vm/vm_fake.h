@@ -16,6 +16,8 @@ enum vm_fake_fail {
 	VM_FAKE_FAIL_RESTORE	= 1 << 3,
 	VM_FAKE_FAIL_CHECKPOINT	= 1 << 4,
 	VM_FAKE_FAIL_ROLLBACK	= 1 << 5,
+	VM_FAKE_FAIL_STANDBY	= 1 << 6,
+	VM_FAKE_FAIL_WAKE	= 1 << 7,
 };
 
 struct vm_fake_script {
