@@ -4,25 +4,33 @@
 
 #include "detect.h"
 
+struct state {
+	gboolean restoring;	/* what fails meanwhile is no step's fault */
+};
+
 static gpointer guest_create(const struct detect_config *config)
 {
-	return g_new0(char, 1);
+	return g_new0(struct state, 1);
 }
 
 static void guest_feed(gpointer state, const struct detect_now *now,
 		       const struct rec_entry *entry, GPtrArray *findings)
 {
+	struct state *guest = state;
 	struct finding *finding;
-	const char *why;
+	const char *why, *what;
 	json_t *json;
 
 	if (entry->frame.type != VX_REC_VM)
 		return;
 	json = rec_entry_json(entry);
 	why = json_string_value(json_object_get(json, "lost"));
+	what = json_string_value(json_object_get(json, "event"));
+	if (!why)
+		guest->restoring = !g_strcmp0(what, "restoring");
 	if (why) {
 		finding = finding_new(FINDING_GUEST_LOST, SEV_CRITICAL, "guest lost");
-		finding->blame = now->on_target ? BLAME_MODULE : BLAME_ENVIRONMENT;
+		finding->blame = now->on_target && !guest->restoring ? BLAME_MODULE : BLAME_ENVIRONMENT;
 		finding->step = now->step;
 		finding->cycle = now->cycle;
 		finding->realtime_ns = entry->stamp.realtime_ns;
