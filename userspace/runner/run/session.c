@@ -165,6 +165,7 @@ void session_close(struct session *s)
 	g_free(s->greeting);
 	g_free(s->initrd);
 	g_free(s->scratch);
+	g_free(s->ready_key);
 	g_free(s);
 }
 

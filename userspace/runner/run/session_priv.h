@@ -13,13 +13,25 @@ struct waiter {
 	GByteArray *payload;	/* of the answer */
 };
 
+#define SESSION_NAME	"vexlab1"	/* the domain's; points take turns with another of that length */
+#define SESSION_NAME2	"vexlab2"
+#define SESSION_DISKS	3
+#define SCRATCH_DISK	2	/* of them; /dev/vdc in the guest */
+#define SCRATCH_MIB	1024	/* at start: a ready state knows it by this size, whatever the target wants */
+#define RESUME_MS	8000	/* after a restore */
+#define MIB		(G_GUINT64_CONSTANT(1) << 20)
+
+struct points;
+
 struct session {
 	struct session_config config;
 	struct session_sink sink;
 	struct link *link;
 	struct vm *vm;
 	struct vm_config vm_config;	/* borrowed by `vm` */
-	struct vm_disk disks[3];
+	struct vm_disk disks[SESSION_DISKS];
+	struct points *points;		/* NULL: none was ever made */
+	char *ready_key;		/* of the ready state that is kept; NULL: boot anew */
 	struct ssh_guest *ssh;
 	struct waiter wait;
 	gint64 began, last_seen;	/* monotonic, us */
@@ -35,6 +47,13 @@ struct session {
 gboolean session_open_vm(struct session *s, GError **error);
 gboolean session_open_ssh(struct session *s, GError **error);
 void session_close_transport(struct session *s);
+/* A VM that speaks to this session. `config` stays. */
+struct vm *session_new_vm(struct session *s, const struct vm_config *config, GError **error);
+void session_link_vm(struct session *s);
+gboolean session_boot(struct session *s, GError **error);
+gboolean session_size_scratch(struct session *s, GError **error);
+/* Ends what stands by, removes the points' files; the current VM is to be destroyed before. NULL-safe. */
+void session_points_free(struct points *points);
 
 void session_lose(struct session *s, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void session_link(struct session *s, const struct link_transport *transport);
