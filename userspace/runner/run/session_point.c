@@ -5,7 +5,7 @@
  * each guest that starts from the point gets an empty layer on top.
  *
  * Going back in a tenth of a second: while one guest runs, another QEMU has
- * loaded the latest point and waits, under the other of two names. It is made in a
+ * loaded the latest point and waits, under a name of its own. It is made in a
  * thread, which alone touches its VM and its point's image until it is joined.
  */
 #include <string.h>
@@ -64,7 +64,7 @@ struct points {
 	struct standby *standby;
 	char *ready_state;		/* in the cache, once it was found good; others may remove it */
 	GQueue names;			/* of files that were removed: to be used again */
-	guint files;
+	guint files, starts;
 };
 
 /* ---- files: all die with the run directory, whoever kills us ------------------------- */
@@ -213,10 +213,21 @@ static struct points *points_of(struct session *s, GError **error)
 
 /* ---- seats ------------------------------------------------------------------------------- */
 
+/*
+ * In turn, so that none is taken before libvirt has noted the end of its last bearer. The session's own name is not
+ * among them.
+ */
+static const char *next_name(struct points *p)
+{
+	static const char *const names[] = { "vexlab2", "vexlab3", "vexlab4", "vexlab5", "vexlab6", "vexlab7" };
+
+	G_STATIC_ASSERT(sizeof("vexlab2") == sizeof(SESSION_NAME));
+	return names[p->starts++ % G_N_ELEMENTS(names)];
+}
+
 static struct seat *seat_new(struct points *p, struct layer *below, GError **error)
 {
 	struct session *s = p->s;
-	const char *taken = p->seat ? p->seat->config.name : SESSION_NAME;
 	struct layer *disk = layer_new(p, below, error);
 	struct seat *seat;
 
@@ -227,7 +238,7 @@ static struct seat *seat_new(struct points *p, struct layer *below, GError **err
 	memcpy(seat->disks, s->disks, sizeof(seat->disks));
 	seat->disks[SCRATCH_DISK].path = disk->path;
 	seat->config.disks = seat->disks;
-	seat->config.name = strcmp(taken, SESSION_NAME) ? SESSION_NAME : SESSION_NAME2;
+	seat->config.name = next_name(p);
 	seat->disk = disk;
 	return seat;
 }

@@ -13,8 +13,7 @@ struct waiter {
 	GByteArray *payload;	/* of the answer */
 };
 
-#define SESSION_NAME	"vexlab1"	/* the domain's; points take turns with another of that length */
-#define SESSION_NAME2	"vexlab2"
+#define SESSION_NAME	"vexlab1"	/* the domain's; points use others of that length */
 #define SESSION_DISKS	3
 #define SCRATCH_DISK	2	/* of them; /dev/vdc in the guest */
 #define SCRATCH_MIB	1024	/* at start: a ready state knows it by this size, whatever the target wants */

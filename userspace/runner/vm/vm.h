@@ -86,9 +86,6 @@ struct vm_driver {
 	gboolean (*wake)(struct vm *vm, GError **error);
 	/* Hands over what it has said already, and ends it without waiting: it says nothing more. destroy() follows. */
 	void (*kill)(struct vm *vm);
-	/* Fast points inside the running process. */
-	gboolean (*checkpoint)(struct vm *vm, const char *tag, GError **error);
-	gboolean (*rollback)(struct vm *vm, const char *tag, GError **error);
 	gboolean (*pause)(struct vm *vm, gboolean on, GError **error);
 	gboolean (*nmi)(struct vm *vm, GError **error);
 	/* Of config.disks, writable; told to a running guest's driver, which takes its time to believe it. */

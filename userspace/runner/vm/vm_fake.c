@@ -256,18 +256,6 @@ static void fake_kill(struct vm *vm)
 	vm->told_gone = TRUE;
 }
 
-static gboolean fake_checkpoint(struct vm *vm, const char *tag, GError **error)
-{
-	note(vm, "checkpoint", tag);
-	return !fails(vm, VM_FAKE_FAIL_CHECKPOINT, error);
-}
-
-static gboolean fake_rollback(struct vm *vm, const char *tag, GError **error)
-{
-	note(vm, "rollback", tag);
-	return !fails(vm, VM_FAKE_FAIL_ROLLBACK, error);
-}
-
 static gboolean fake_pause(struct vm *vm, gboolean on, GError **error)
 {
 	note(vm, on ? "pause" : "resume", NULL);
@@ -328,8 +316,6 @@ const struct vm_driver vm_fake = {
 	.standby = fake_standby,
 	.wake = fake_wake,
 	.kill = fake_kill,
-	.checkpoint = fake_checkpoint,
-	.rollback = fake_rollback,
 	.pause = fake_pause,
 	.nmi = fake_nmi,
 	.resize_disk = fake_resize_disk,

@@ -30,6 +30,7 @@
 #include "stream.h"
 #include "vm.h"
 
+#define SAVE_CHANNELS	4
 #define KILL_WAIT_MS	5000
 /* After QEMU's end, libvirt says why within milliseconds; a guest is gone all the same if it never does. */
 #define REASON_WAIT_MS	1000
@@ -605,6 +606,9 @@ static gboolean libvirt_save(struct vm *vm, const char *path, GError **error)
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_FILE, path);
 	/* Each page at its own place: 4 GiB of guest are read back in 0.1 s. Nor does it need libvirt's iohelper. */
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_IMAGE_FORMAT, "sparse");
+	/* Nearly all of it is looking for pages that are zero: 0.45 s instead of 0.7 s for 4 GiB on two CPUs. */
+	g_assert(!virTypedParamsAddInt(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_PARALLEL_CHANNELS,
+				       (int)CLAMP(g_get_num_processors(), 1, SAVE_CHANNELS)));
 	reaper = orphan_reaper_start();
 	ret = virDomainSaveParams(vm->dom, params, n, VIR_DOMAIN_SAVE_RUNNING);
 	orphan_reaper_stop(reaper);
@@ -666,39 +670,6 @@ static gboolean libvirt_wake(struct vm *vm, GError **error)
 }
 
 /* --- While it runs ------------------------------------------------------- */
-
-/* A command of QEMU's human monitor; what it prints is an error. */
-static gboolean monitor(struct vm *vm, const char *verb, const char *tag, GError **error)
-{
-	g_autofree char *command = g_strdup_printf("%s %s", verb, tag);
-	char *said = NULL;
-	gboolean ok;
-
-	if (strspn(tag, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(tag) || !*tag) {
-		g_set_error(error, VX_ERROR, VX_ERROR_INTERNAL, "\"%s\" cannot name a checkpoint", tag);
-		return FALSE;
-	}
-	if (virDomainQemuMonitorCommand(vm->dom, command, &said, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)) {
-		set_libvirt_error(error, verb);
-		return FALSE;
-	}
-	g_strchomp(said);
-	ok = !*said;
-	if (!ok)
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s: %s", command, said);
-	free(said);
-	return ok;
-}
-
-static gboolean libvirt_checkpoint(struct vm *vm, const char *tag, GError **error)
-{
-	return monitor(vm, "savevm", tag, error);
-}
-
-static gboolean libvirt_rollback(struct vm *vm, const char *tag, GError **error)
-{
-	return monitor(vm, "loadvm", tag, error);
-}
 
 static gboolean libvirt_pause(struct vm *vm, gboolean on, GError **error)
 {
@@ -781,8 +752,6 @@ const struct vm_driver vm_libvirt = {
 	.standby = libvirt_standby,
 	.wake = libvirt_wake,
 	.kill = libvirt_kill,
-	.checkpoint = libvirt_checkpoint,
-	.rollback = libvirt_rollback,
 	.pause = libvirt_pause,
 	.nmi = libvirt_nmi,
 	.resize_disk = libvirt_resize_disk,
