@@ -40,6 +40,7 @@ struct session_config {
 	unsigned int scratch_mib;		/* of the scratch disk in the guest */
 	gboolean icount;			/* see vm.h */
 	unsigned int ssh_port;			/* not 0: the VM gets a restricted NIC */
+	const char *memory, *disk;		/* start from what session_save() wrote, which stays as it is; or NULL */
 	const struct ssh_config *ssh;		/* a guest that is not ours; no VM is made */
 	GCancellable *cancellable;
 };
@@ -69,7 +70,7 @@ const char *session_lost(const struct session *session);
 const char *session_workdir(const struct session *session);
 /* The scratch disk's node in the guest; NULL with SSH. */
 const char *session_device(const struct session *session);
-/* "warm", "cold", "ssh" and how long it took to the agent's answer. */
+/* "warm", "cold", "snapshot", "ssh" and how long it took to the agent's answer. */
 const char *session_how(const struct session *session);
 double session_ready_ms(const struct session *session);
 /* "key=value\n" lines of the agent's greeting. */
@@ -127,6 +128,13 @@ gboolean session_point_back(struct session *session, const char *name, GError **
 gboolean session_point_drop(struct session *session, const char *name, GError **error);
 /* Names, oldest first, so "ready" first; NULL-terminated, g_strfreev(). */
 char **session_point_list(struct session *session);
+/*
+ * Writes the guest's memory and its scratch disk to two new files, by libvirt's own save: the guest ends by it, and
+ * the session can only be closed. Only before the first point. The files are for a session of the same key.
+ */
+gboolean session_save(struct session *session, const char *memory, const char *disk, GError **error);
+/* Everything that such files and a ready state depend on; makes no guest. Caller frees. NULL and `error`. */
+char *session_key(const struct session_config *config, GError **error);
 /* Waits until the background work for the latest point is done: before a measurement. TRUE: a standby is there. */
 gboolean session_point_settle(struct session *session);
 

@@ -21,7 +21,6 @@
 
 #define NAME_MAX_LEN	32
 #define LAYERS_MAX	32	/* below one guest's disk: QEMU reads through all of them */
-#define RESERVE		(256 * MIB)
 #define LAST_WORDS	64	/* turns of the main loop */
 
 struct layer {
@@ -122,7 +121,7 @@ static struct layer *layer_new(struct points *p, struct layer *below, GError **e
 	if (!path)
 		return NULL;
 	if (!(below ? disk_create_overlay(path, p->s->config.scratch_mib * MIB, below->path, RESERVE, error) :
-		      disk_create_scratch(path, SCRATCH_MIB * MIB, RESERVE, error))) {
+		      session_new_disk(p->s, path, error))) {
 		file_remove(p, path);
 		return NULL;
 	}
@@ -447,7 +446,9 @@ static const char *start_ready(struct points *p, GError **error)
 		return NULL;
 	take_seat(p, NULL, disk);
 	s->disks[SCRATCH_DISK].path = disk->path;
-	if (s->ready_key)
+	if (s->config.memory)
+		state = g_strdup(s->config.memory);
+	else if (s->ready_key)
 		state = warm_find(s->config.cachedir, s->ready_key, NULL);
 	if (!state) {
 		g_clear_pointer(&s->lost, g_free);

@@ -18,6 +18,7 @@ struct waiter {
 #define SCRATCH_DISK	2	/* of them; /dev/vdc in the guest */
 #define SCRATCH_MIB	1024	/* at start: a ready state knows it by this size, whatever the target wants */
 #define RESUME_MS	8000	/* after a restore */
+#define RESERVE		(256 * MIB)	/* the host has free for a disk to grow */
 #define MIB		(G_GUINT64_CONSTANT(1) << 20)
 
 struct points;
@@ -48,6 +49,8 @@ gboolean session_open_ssh(struct session *s, GError **error);
 void session_close_transport(struct session *s);
 /* A VM that speaks to this session. `config` stays. */
 struct vm *session_new_vm(struct session *s, const struct vm_config *config, GError **error);
+/* A scratch disk as this session's guest starts with: empty, or as in its snapshot. */
+gboolean session_new_disk(struct session *s, const char *path, GError **error);
 void session_link_vm(struct session *s);
 gboolean session_boot(struct session *s, GError **error);
 gboolean session_size_scratch(struct session *s, GError **error);

@@ -83,6 +83,13 @@ static char *initrd_for(const struct session *s, GError **error)
 	return g_steal_pointer(&path);
 }
 
+gboolean session_new_disk(struct session *s, const char *path, GError **error)
+{
+	return s->config.disk ?
+	       disk_create_overlay(path, s->config.scratch_mib * MIB, s->config.disk, RESERVE, error) :
+	       disk_create_scratch(path, SCRATCH_MIB * MIB, RESERVE, error);
+}
+
 static char *scratch_for(const struct session *s, GError **error)
 {
 	g_autofree char *dir = g_build_filename(s->config.cachedir, "scratch", NULL);
@@ -90,7 +97,7 @@ static char *scratch_for(const struct session *s, GError **error)
 	g_autofree char *path = g_build_filename(dir, name, NULL);
 
 	if (!fs_mkdir(dir, 0755, error) || !rundir_add_scratch(s->config.rundir, path, error) ||
-	    !disk_create_scratch(path, SCRATCH_MIB * MIB, 256 * MIB, error))
+	    !session_new_disk(s, path, error))
 		return NULL;
 	return g_steal_pointer(&path);
 }
@@ -240,7 +247,7 @@ gboolean session_size_scratch(struct session *s, GError **error)
 	const gint64 deadline = g_get_monotonic_time() + RESIZE_MS * 1000;
 	g_autoptr(GError) local = NULL;
 
-	if (s->config.scratch_mib == SCRATCH_MIB)
+	if (s->config.scratch_mib == SCRATCH_MIB || s->config.memory)
 		return TRUE;
 	if (!s->config.driver->resize_disk(s->vm, SCRATCH_DISK, bytes, error))
 		return FALSE;
@@ -274,6 +281,10 @@ static gboolean start(struct session *s, GError **error)
 	session_link_vm(s);
 	if (!describe(s, error))
 		return FALSE;
+	if (s->config.memory) {
+		s->how = "snapshot";
+		return resume(s, s->config.memory, error);
+	}
 	if (!s->config.cold) {
 		key = s->ready_key = key_of(s, error);
 		if (!key)
@@ -292,6 +303,33 @@ static gboolean start(struct session *s, GError **error)
 gboolean session_open_vm(struct session *s, GError **error)
 {
 	return start(s, error) && session_size_scratch(s, error);
+}
+
+char *session_key(const struct session_config *config, GError **error)
+{
+	struct session *s = g_new0(struct session, 1);
+	char *key = NULL;
+
+	s->config = *config;
+	s->wait.payload = g_byte_array_new();
+	s->image_fd = -1;
+	if (describe(s, error))
+		key = key_of(s, error);
+	session_close(s);
+	return key;
+}
+
+gboolean session_save(struct session *s, const char *memory, const char *disk, GError **error)
+{
+	if (!s->vm || s->points || s->config.disk) {
+		g_set_error(error, VX_ERROR, VX_ERROR_INTERNAL, "only a guest of our own without points can be kept");
+		return FALSE;
+	}
+	if (!session_flush(s, error) || !s->config.driver->save(s->vm, memory, error))
+		return FALSE;
+	drop_vm(s);
+	session_lose(s, "it was saved");
+	return fs_copy_sparse(s->scratch, disk, error);
 }
 
 void session_close_transport(struct session *s)
