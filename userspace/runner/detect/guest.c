@@ -6,6 +6,7 @@
 
 struct guest_state {
 	guint64 panic_step;		/* during which the kernel panicked, 0: none */
+	gboolean restoring;		/* what fails meanwhile is no step's fault */
 };
 
 static gpointer guest_create(const struct detect_config *config)
@@ -55,7 +56,7 @@ static void on_lost(const struct guest_state *st, const struct detect_now *now, 
 		return;
 	title = g_strdup_printf("guest lost%s%s", cause ? ": " : "", cause ? cause : "");
 	finding = finding_new(FINDING_GUEST_LOST, SEV_CRITICAL, title);
-	finding->blame = now->on_target && !is_ours(cause) ? BLAME_MODULE : BLAME_ENVIRONMENT;
+	finding->blame = now->on_target && !st->restoring && !is_ours(cause) ? BLAME_MODULE : BLAME_ENVIRONMENT;
 	finding->step = now->step;
 	finding->cycle = now->cycle;
 	finding->realtime_ns = entry->stamp.realtime_ns;
@@ -86,14 +87,17 @@ static void on_given_up(const struct detect_now *now, const struct rec_entry *en
 static void guest_feed(gpointer state, const struct detect_now *now,
 		       const struct rec_entry *entry, GPtrArray *findings)
 {
+	struct guest_state *st = state;
 	json_t *json;
 
 	if (entry->frame.type == VX_REC_FINDING)
-		note_finding(state, entry);
+		note_finding(st, entry);
 	if (entry->frame.type != VX_REC_VM)
 		return;
 	json = rec_entry_json(entry);
-	on_lost(state, now, entry, json, findings);
+	if (!json_object_get(json, "lost"))
+		st->restoring = !g_strcmp0(json_string_value(json_object_get(json, "event")), "restoring");
+	on_lost(st, now, entry, json, findings);
 	on_given_up(now, entry, json, findings);
 	json_decref(json);
 }

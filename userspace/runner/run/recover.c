@@ -5,7 +5,7 @@
  *
  *	{"event": "recovery", "attempt": 1, "cause": "..."}
  *	{"event": "restored", ...}		by the session
- *	{"event": "recovered", "attempt": 1, "how": "warm", "ms": 412.3}
+ *	{"event": "recovered", "attempt": 1, "from": "ready", "ms": 412.3}
  *	or {"event": "recovery failed", "attempt": 1, "why": "...", "ms": ...}
  *	and, when nothing more is tried, {"event": "given up", "why": "..."}
  */
@@ -19,6 +19,7 @@
 #define SETTLE_MS	400	/* at most, for a crash's last lines; they end after 25 ms of silence */
 #define TRIES		3	/* of one recovery, before the run ends */
 #define HANDLER_S	30
+#define POINT		"set-up"
 
 /* What a handler may answer (docs/USAGE.md); anything else is its failure, told and passed over. */
 enum handler_answer {
@@ -157,23 +158,51 @@ static gboolean set_up_again(struct run *run, GError **error)
 	return !run->tracing || session_trace(run->session, &run->traced, &msg, error);
 }
 
+/*
+ * From the second crash on, the way back is short. Not before the first: a run without one is to
+ * be measured with nothing beside it.
+ */
+static void keep_point(struct run *run)
+{
+	g_autoptr(GError) error = NULL;
+
+	run->has_point = session_point_make(run->session, POINT, &error);
+	if (!run->has_point)
+		journal_log(run->journal, "no point is kept: %s", error->message);
+}
+
+static gboolean to_nearest_point(struct run *run, GError **error)
+{
+	if (run->has_point) {
+		/* Should it be damaged, the next attempt starts from "ready". */
+		run->has_point = session_point_back(run->session, POINT, error);
+		run->behind = journal_findings(run->journal)->len;
+		return run->has_point;
+	}
+	if (!session_point_back(run->session, SESSION_READY, error))
+		return FALSE;
+	/* Whatever comes from here on is a new guest's. */
+	run->behind = journal_findings(run->journal)->len;
+	return set_up_again(run, error);
+}
+
 static gboolean attempt(struct run *run, const char *cause, GError **error)
 {
 	const gint64 began = g_get_monotonic_time();
+	const gboolean near = run->has_point;
 	g_autoptr(GError) local = NULL;
 	gboolean ok;
 	double ms;
 
 	run->recoveries++;
 	note(run, json_pack("{s:s, s:i, s:s}", "event", "recovery", "attempt", (int)run->recoveries, "cause", cause));
-	ok = session_restart(run->session, &local);
-	/* Whatever comes from here on is a new guest's. */
-	run->behind = journal_findings(run->journal)->len;
-	ok = ok && set_up_again(run, &local);
+	ok = to_nearest_point(run, &local);
 	ms = (double)(g_get_monotonic_time() - began) / 1000;
 	if (ok) {
 		note(run, json_pack("{s:s, s:i, s:s, s:f}", "event", "recovered", "attempt", (int)run->recoveries,
-				    "how", session_how(run->session), "ms", ms));
+				    "from", near ? POINT : SESSION_READY, "ms", ms));
+		if (!near)
+			keep_point(run);
 		return TRUE;
 	}
 	note(run, json_pack("{s:s, s:i, s:s, s:f}", "event", "recovery failed", "attempt", (int)run->recoveries,

@@ -178,7 +178,7 @@ gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **err
 		g_strlcpy(req.module, g_ptr_array_index(run->loaded, run->loaded->len - 1),
 			  sizeof(req.module));
 	run->traced = req;
-	run->traced.reset = FALSE;
+	run->traced.reset = TRUE;	/* a new guest counts from zero */
 	run->tracing = TRUE;
 	if (!session_trace(run->session, &req, &msg, error))
 		return FALSE;

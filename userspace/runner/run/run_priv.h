@@ -22,6 +22,7 @@ struct run {
 	struct vx_req_trace traced;		/* what the guest was last asked to trace */
 	gboolean tracing;			/* it was asked */
 	guint recoveries;			/* attempts so far */
+	gboolean has_point;			/* the guest as run_setup() and run_trace() left it is kept */
 	guint behind;				/* findings that are the matter of a guest we have left behind */
 };
 

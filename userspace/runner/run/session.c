@@ -149,27 +149,6 @@ struct session *session_open(const struct session_config *config, const struct s
 	return s;
 }
 
-gboolean session_restart(struct session *s, GError **error)
-{
-	if (s->ssh) {
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
-			    "a guest that is not ours cannot be put back to where it was");
-		return FALSE;
-	}
-	s->began = g_get_monotonic_time();
-	s->ready = s->slow_told = FALSE;
-	s->stale_seen = 0;
-	s->stale_frames = 0;
-	if (!session_restart_vm(s, error))
-		return FALSE;
-	s->ready = TRUE;
-	s->ready_ms = (double)(g_get_monotonic_time() - s->began) / 1000;
-	if (s->sink.note)
-		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s, s:s, s:f}", "event", "restored", "point", "ready",
-						    "how", s->how, "ms", s->ready_ms));
-	return TRUE;
-}
-
 void session_close(struct session *s)
 {
 	if (!s)
@@ -182,6 +161,7 @@ void session_close(struct session *s)
 	g_free(s->greeting);
 	g_free(s->initrd);
 	g_free(s->scratch);
+	g_free(s->ready_key);
 	g_free(s);
 }
 
@@ -189,6 +169,10 @@ void session_link(struct session *s, const struct link_transport *transport)
 {
 	link_free(s->link);
 	s->link = link_new(transport, on_frame, s);
+	/* A new conversation: its silence begins now. */
+	s->last_seen = g_get_monotonic_time();
+	s->stale_seen = 0;
+	s->stale_frames = 0;
 }
 
 /* A new epoch: what was under way before is no news any more. */

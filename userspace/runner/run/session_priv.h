@@ -26,13 +26,25 @@ enum session_loss {
 	LOSS_TYPES,
 };
 
+#define SESSION_NAME	"vexlab1"	/* the domain's; points use others of that length */
+#define SESSION_DISKS	3
+#define SCRATCH_DISK	2	/* of them; /dev/vdc in the guest */
+#define SCRATCH_MIB	1024	/* at start: a ready state knows it by this size, whatever the target wants */
+#define RESUME_MS	8000	/* after a restore */
+#define RESERVE		(256 * MIB)	/* the host has free for a disk to grow */
+#define MIB		(G_GUINT64_CONSTANT(1) << 20)
+
+struct points;
+
 struct session {
 	struct session_config config;
 	struct session_sink sink;
 	struct link *link;
 	struct vm *vm;
 	struct vm_config vm_config;	/* borrowed by `vm` */
-	struct vm_disk disks[3];
+	struct vm_disk disks[SESSION_DISKS];
+	struct points *points;		/* NULL: none was ever made */
+	char *ready_key;		/* of the ready state that is kept; NULL: boot anew */
 	struct ssh_guest *ssh;
 	struct waiter wait;
 	gint64 began, last_seen;	/* monotonic, us */
@@ -48,9 +60,17 @@ struct session {
 };
 
 gboolean session_open_vm(struct session *s, GError **error);
-gboolean session_restart_vm(struct session *s, GError **error);
 gboolean session_open_ssh(struct session *s, GError **error);
 void session_close_transport(struct session *s);
+/* A VM that speaks to this session. `config` stays. */
+struct vm *session_new_vm(struct session *s, const struct vm_config *config, GError **error);
+/* A scratch disk as this session's guest starts with: empty, or as in its snapshot. */
+gboolean session_new_disk(struct session *s, const char *path, GError **error);
+void session_link_vm(struct session *s);
+gboolean session_boot(struct session *s, GError **error);
+gboolean session_size_scratch(struct session *s, GError **error);
+/* Ends what stands by, removes the points' files; the current VM is to be destroyed before. NULL-safe. */
+void session_points_free(struct points *points);
 
 void session_lose(struct session *s, enum session_loss loss, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);
