@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,7 +71,7 @@ struct place {
 	struct target target;		/* of a snapshot: only its size is known */
 	struct run_request req;
 	struct guest_image *image;
-	struct rundir *rundir;
+	char *journal;			/* a folder in the run directory */
 	struct session_config session;
 	struct run run;
 };
@@ -78,16 +79,19 @@ struct place {
 static void place_clear(struct place *p)
 {
 	run_clear(&p->run);
-	rundir_destroy(p->rundir);
+	if (p->journal)
+		fs_remove_at(AT_FDCWD, p->journal);
+	g_free(p->journal);
 	guest_free(p->image);
 	memset(p, 0, sizeof(*p));
 }
 #define PLACE_CLEAR __attribute__((cleanup(place_clear)))
 
 /* `snap` NULL: as the request has it. */
-static gboolean place_init(struct place *p, const struct run_request *req, const struct snapshot *snap, GError **error)
+static gboolean place_init(struct place *p, const struct run_request *req, struct rundir *rundir,
+			   const struct snapshot *snap, GError **error)
 {
-	g_autofree char *dir = NULL, *why = NULL;
+	g_autofree char *why = NULL;
 	enum vm_accel accel = VM_ACCEL_TCG;
 
 	p->config = *req->config;
@@ -101,14 +105,15 @@ static gboolean place_init(struct place *p, const struct run_request *req, const
 		p->req.target = &p->target;
 	}
 	p->image = guest_find(req->cachedir, snap ? snap->release : req->kernel_release, error);
-	if (!p->image || !rundir_reap(NULL, NULL, error) || !(p->rundir = rundir_create(NULL, error)))
+	if (!p->image)
 		return FALSE;
 	if (p->config.acceleration && !req->force_tcg)
 		accel = vm_probe_accel(p->image->kernel, req->cachedir, FALSE, &why);
-	p->session = run_session_config(&p->req, p->image, p->rundir, accel);
+	p->session = run_session_config(&p->req, p->image, rundir, accel);
 	/* A journal as any run has; it goes with the run directory. */
-	dir = g_build_filename(rundir_path(p->rundir), "journal", NULL);
-	return fs_mkdir(dir, 0700, error) && (p->run.journal = journal_open(dir, "snapshot", p->config.operation_ms, error));
+	p->journal = g_build_filename(rundir_path(rundir), "journal", NULL);
+	return fs_mkdir(p->journal, 0700, error) &&
+	       (p->run.journal = journal_open(p->journal, "snapshot", p->config.operation_ms, error));
 }
 
 /* ---- manifest --------------------------------------------------------------------------------------- */
@@ -216,20 +221,20 @@ static void check_stale(struct snapshot *s, json_t *manifest, const struct place
 		s->stale = g_strdup("the target's file or its module has changed");
 }
 
-static void look_at(struct snapshot *s, json_t *manifest, const struct run_request *req)
+static void look_at(struct snapshot *s, json_t *manifest, const struct run_request *req, struct rundir *rundir)
 {
 	PLACE_CLEAR struct place p = { 0 };
 	g_autoptr(GError) local = NULL;
 
 	if (s->stale)
 		return;
-	if (place_init(&p, req, s, &local))
+	if (place_init(&p, req, rundir, s, &local))
 		check_stale(s, manifest, &p);
 	else
 		s->stale = g_strdup(local->message);
 }
 
-GPtrArray *snapshot_list(const struct run_request *req, GError **error)
+GPtrArray *snapshot_list(const struct run_request *req, struct rundir *rundir)
 {
 	GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)snapshot_free);
 	g_autofree char *dir = store_dir(req->cachedir);
@@ -240,7 +245,7 @@ GPtrArray *snapshot_list(const struct run_request *req, GError **error)
 		json_t *manifest = store_manifest(dir, names[i]);
 		struct snapshot *s = describe(dir, names[i], manifest);
 
-		look_at(s, manifest, req);
+		look_at(s, manifest, req, rundir);
 		g_ptr_array_add(all, s);
 		json_decref(manifest);
 	}
@@ -279,7 +284,8 @@ static gboolean fill(struct place *p, enum snapshot_point point, struct store_wr
 	       session_save(p->run.session, memory, disk, error);
 }
 
-gboolean snapshot_create(const struct run_request *req, const char *name, enum snapshot_point point, GError **error)
+gboolean snapshot_create(const struct run_request *req, struct rundir *rundir, const char *name,
+			 enum snapshot_point point, GError **error)
 {
 	const char *const files[] = { "memory", "disk", NULL };
 	g_autofree char *dir = store_dir(req->cachedir), *machine = NULL;
@@ -287,7 +293,7 @@ gboolean snapshot_create(const struct run_request *req, const char *name, enum s
 	struct store_writer *w;
 	json_t *what;
 
-	if (!good_name(name, error) || !place_init(&p, req, NULL, error) ||
+	if (!good_name(name, error) || !place_init(&p, req, rundir, NULL, error) ||
 	    (point >= SNAPSHOT_LOADED && !run_build_module(&p.run, p.image, error)) ||
 	    !(machine = session_key(&p.session, error)))
 		return FALSE;
@@ -373,8 +379,8 @@ static gboolean check(const char *dir, const char *name, json_t *manifest, const
 	return !thorough || check_disk(disk, error);
 }
 
-static gboolean try_it(const struct run_request *req, struct snapshot *s, json_t *manifest, gboolean thorough,
-		       struct snapshot_trial *ret, GError **error)
+static gboolean try_it(const struct run_request *req, struct rundir *rundir, struct snapshot *s, json_t *manifest,
+		       gboolean thorough, struct snapshot_trial *ret, GError **error)
 {
 	g_autofree char *dir = store_dir(req->cachedir);
 	g_autofree char *memory = g_build_filename(dir, s->name, "memory", NULL);
@@ -385,7 +391,7 @@ static gboolean try_it(const struct run_request *req, struct snapshot *s, json_t
 	if (!check(dir, s->name, manifest, disk, thorough, error))
 		return FALSE;
 	ret->check_ms = (double)(g_get_monotonic_time() - began) / 1000;
-	if (!place_init(&p, req, s, error))
+	if (!place_init(&p, req, rundir, s, error))
 		return FALSE;
 	check_stale(s, manifest, &p);
 	if (!s->stale)
@@ -395,8 +401,8 @@ static gboolean try_it(const struct run_request *req, struct snapshot *s, json_t
 	return FALSE;
 }
 
-gboolean snapshot_try(const struct run_request *req, const char *name, gboolean thorough, struct snapshot_trial *ret,
-		      GError **error)
+gboolean snapshot_try(const struct run_request *req, struct rundir *rundir, const char *name, gboolean thorough,
+		      struct snapshot_trial *ret, GError **error)
 {
 	g_autofree char *dir = store_dir(req->cachedir);
 	VX_GUARD(snapshot_free) struct snapshot *s = NULL;
@@ -412,7 +418,7 @@ gboolean snapshot_try(const struct run_request *req, const char *name, gboolean 
 	manifest = store_manifest(dir, name);
 	s = describe(dir, name, manifest);
 	/* What cannot be read is told as damage by the check. */
-	ok = try_it(req, s, manifest, thorough, ret, error);
+	ok = try_it(req, rundir, s, manifest, thorough, ret, error);
 	json_decref(manifest);
 	close(use);
 	return ok;

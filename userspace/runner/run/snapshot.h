@@ -9,6 +9,7 @@
 #define VEXLAB_SNAPSHOT_H
 
 #include "run.h"
+#include "rundir.h"
 
 enum snapshot_point { SNAPSHOT_BOOTED, SNAPSHOT_LOADED, SNAPSHOT_FORMATTED, SNAPSHOT_MOUNTED, SNAPSHOT_POINTS };
 /* "booted", ... */
@@ -29,22 +30,23 @@ void snapshot_free(struct snapshot *snapshot);
 
 /*
  * `request`: config, target, source, cachedir, agent, kernel_release, force_tcg, cold, progress and cancellable are used;
- * for all but create only cachedir, agent, config, progress and cancellable.
+ * for all but create only cachedir, agent, config, progress and cancellable. `rundir`: the process's one.
  */
 
-/* Of struct snapshot, by name. NULL and `error`: the machine cannot be asked. */
-GPtrArray *snapshot_list(const struct run_request *request, GError **error);
+/* Of struct snapshot, by name; never NULL. */
+GPtrArray *snapshot_list(const struct run_request *request, struct rundir *rundir);
 
 /* Brings a guest to the point and keeps it, in the place of one of that name. */
-gboolean snapshot_create(const struct run_request *request, const char *name, enum snapshot_point point, GError **error);
+gboolean snapshot_create(const struct run_request *request, struct rundir *rundir, const char *name,
+			 enum snapshot_point point, GError **error);
 
 /* Is it whole and of use, does the guest come up from it, answer, and is everything as it was left? */
 struct snapshot_trial {
 	double check_ms;	/* digest, and with `thorough` qemu-img check */
 	double ready_ms;	/* from the start of QEMU to the agent's answer */
 };
-gboolean snapshot_try(const struct run_request *request, const char *name, gboolean thorough, struct snapshot_trial *ret,
-		      GError **error);
+gboolean snapshot_try(const struct run_request *request, struct rundir *rundir, const char *name, gboolean thorough,
+		      struct snapshot_trial *ret, GError **error);
 
 gboolean snapshot_remove(const char *cachedir, const char *name, GError **error);
 
