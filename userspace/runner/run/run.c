@@ -257,7 +257,7 @@ static void build_line(void *ctx, const char *line)
 	req->progress.tick(req->progress.ctx, text, 0, 0);
 }
 
-static gboolean build_module(struct run *run, const struct guest_image *image, GError **error)
+gboolean run_build_module(struct run *run, const struct guest_image *image, GError **error)
 {
 	const struct run_request *req = run->req;
 	struct target_source source = { 0 };
@@ -311,27 +311,30 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 	return run_guest_is_hurt(run) || run_teardown(run, error);
 }
 
-static gboolean open_session(struct run *run, const struct guest_image *image,
-			     struct rundir *rundir, enum vm_accel accel, GError **error)
+struct session_config run_session_config(const struct run_request *req, const struct guest_image *image,
+					 struct rundir *rundir, enum vm_accel accel)
 {
-	const struct run_request *req = run->req;
-	const struct session_config config = {
+	return (struct session_config){
 		.config = req->config, .image = image, .agent = req->agent,
 		.cachedir = req->cachedir, .rundir = rundir, .driver = &vm_libvirt,
 		.uri = req->uri, .accel = accel, .cold = req->cold,
 		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
 		.ssh = req->ssh, .cancellable = req->cancellable,
 	};
+}
+
+gboolean run_open_session(struct run *run, const struct session_config *config, GError **error)
+{
 	const struct session_sink sink = {
 		.frame = on_frame, .console = on_console, .note = on_note,
 		.progress = on_progress, .ctx = run,
 	};
 
-	run->session = session_open(&config, &sink, error);
+	run->session = session_open(config, &sink, error);
 	return run->session != NULL;
 }
 
-static void run_clear(struct run *run)
+void run_clear(struct run *run)
 {
 	session_close(run->session);
 	journal_close(run->journal);
@@ -372,6 +375,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	g_autofree char *why = NULL;
 	g_autoptr(GError) local = NULL;
 	enum vm_accel accel = VM_ACCEL_TCG;
+	struct session_config session;
 
 	if (!run->req->ssh && run->req->config->acceleration && !run->req->force_tcg)
 		accel = vm_probe_accel(image->kernel, run->req->cachedir, FALSE, &why);
@@ -384,7 +388,8 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	if (!run->journal)
 		return FALSE;
 	journal_json(run->journal, VX_REC_RUN, run_json(run, stamp, image, accel));
-	if (open_session(run, image, rundir, accel, &local) && !drive(run, scenario, &local))
+	session = run_session_config(run->req, image, rundir, accel);
+	if (run_open_session(run, &session, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	session_close(g_steal_pointer(&run->session));
 	if (local && local->domain != SESSION_ERROR &&
@@ -413,7 +418,7 @@ gboolean run_execute(const struct run_request *req, struct run_outcome *ret, GEr
 	if ((!req->ssh || req->target->module == TARGET_SOURCE) &&
 	    !(image = guest_find(req->cachedir, req->kernel_release, error)))
 		goto out;
-	if (!rundir_reap(NULL, &reaped, error) || !build_module(&run, image, error))
+	if (!rundir_reap(NULL, &reaped, error) || !run_build_module(&run, image, error))
 		goto out;
 	if (reaped.killed)
 		req->progress.say(req->progress.ctx, "cleared what an earlier vexlab had left");

@@ -61,11 +61,22 @@ gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_
 
 /* setup.c: module, type, mkfs, mount point; FALSE with `error`, or *usable FALSE: the target failed. */
 gboolean run_setup(struct run *run, gboolean *usable, GError **error);
+/* Only so far: nothing of the target, its module, a formatted device too. */
+enum run_upto { RUN_BOOTED, RUN_LOADED, RUN_FORMATTED };
+gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, GError **error);
 gboolean run_teardown(struct run *run, GError **error);
 
 gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error);
+
+/* run.c: what a guest needs, and what any use of one is built of. */
+gboolean run_build_module(struct run *run, const struct guest_image *image, GError **error);
+gboolean run_open_session(struct run *run, const struct session_config *config, GError **error);
+/* What a run's guest is made of; all borrowed. */
+struct session_config run_session_config(const struct run_request *req, const struct guest_image *image,
+					 struct rundir *rundir, enum vm_accel accel);
+void run_clear(struct run *run);
 
 struct scenario {
 	const char *name, *description;

@@ -65,7 +65,7 @@ void session_close_transport(struct session *s);
 /* A VM that speaks to this session. `config` stays. */
 struct vm *session_new_vm(struct session *s, const struct vm_config *config, GError **error);
 /* A scratch disk as this session's guest starts with: empty, or as in its snapshot. */
-gboolean session_new_disk(struct session *s, const char *path, GError **error);
+gboolean session_new_disk(const struct session *s, const char *path, GError **error);
 void session_link_vm(struct session *s);
 gboolean session_boot(struct session *s, GError **error);
 gboolean session_size_scratch(struct session *s, GError **error);

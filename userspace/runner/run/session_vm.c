@@ -87,7 +87,7 @@ static char *initrd_for(const struct session *s, GError **error)
 	return g_steal_pointer(&path);
 }
 
-gboolean session_new_disk(struct session *s, const char *path, GError **error)
+gboolean session_new_disk(const struct session *s, const char *path, GError **error)
 {
 	return s->config.disk ?
 	       disk_create_overlay(path, s->config.scratch_mib * MIB, s->config.disk, RESERVE, error) :
@@ -332,7 +332,7 @@ gboolean session_save(struct session *s, const char *memory, const char *disk, G
 	if (!session_flush(s, error) || !s->config.driver->save(s->vm, memory, error))
 		return FALSE;
 	drop_vm(s);
-	session_lose(s, LOSS_POWEROFF, "it was saved");
+	s->lost = g_strdup("it was saved");
 	return fs_copy_sparse(s->scratch, disk, error);
 }
 
