@@ -116,10 +116,7 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 		.num = { spec->num[0], spec->num[1], spec->num[2], spec->num[3] },
 	};
 
-	journal_json(run->journal, VX_REC_STEP_BEGIN,
-		     json_pack("{s:I, s:s, s:s, s:s, s:I, s:b}", "id", (json_int_t)req.id,
-			       "name", spec->name, "kind", spec->kind, "phase", run->phase,
-			       "cycle", (json_int_t)run->cycle, "target", spec->on_target));
+	journal_json(run->journal, VX_REC_STEP_BEGIN, steplog_step(run, spec, &req));
 	if (!session_step(run->session, &req, spec->strings, res, error) || !record_ok(run, error))
 		return FALSE;
 	log_step(run, spec, &res->msg);
@@ -177,6 +174,7 @@ gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **err
 	if (run->loaded->len)
 		g_strlcpy(req.module, g_ptr_array_index(run->loaded, run->loaded->len - 1),
 			  sizeof(req.module));
+	steplog_trace(run, &req);
 	if (!session_trace(run->session, &req, &msg, error))
 		return FALSE;
 	if (msg.err && groups) {
@@ -380,7 +378,8 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->journal = journal_open(out->dir, stamp, run->req->config->operation_ms, error);
 	if (!run->journal)
 		return FALSE;
-	journal_json(run->journal, VX_REC_RUN, run_json(run, stamp, image, accel));
+	journal_json(run->journal, VX_REC_RUN,
+		     steplog_run(run, run_json(run, stamp, image, accel)));
 	if (open_session(run, image, rundir, accel, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	session_close(g_steal_pointer(&run->session));

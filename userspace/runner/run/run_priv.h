@@ -42,6 +42,18 @@ enum step_outcome {
 gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
 		  struct step_result *ret, GError **error);
 
+/* Puts a file into the guest; recorded, as steps are. */
+gboolean run_put(struct run *run, const char *local, const char *remote, int mode, GError **error);
+
+/*
+ * steplog.c: what of a run goes into its record, so that it can be done again. New references;
+ * steplog_run() adds to `json` and hands it back.
+ */
+json_t *steplog_step(const struct run *run, const struct step_spec *spec,
+		     const struct vx_req_step *req);
+json_t *steplog_run(const struct run *run, json_t *json);
+void steplog_trace(const struct run *run, const struct vx_req_trace *req);
+
 /* TRUE once something was found after which going on proves nothing (panic, oops, hang). */
 gboolean run_guest_is_hurt(const struct run *run);
 
