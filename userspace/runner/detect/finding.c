@@ -78,6 +78,8 @@ void finding_free(struct finding *finding)
 	g_free(finding->title);
 	g_free(finding->function);
 	g_free(finding->module);
+	g_free(finding->folder);
+	g_free(finding->location);
 	g_free(finding);
 }
 
@@ -96,12 +98,12 @@ void finding_add_line(struct finding *finding, const char *format, ...)
 
 json_t *finding_json(const struct finding *finding)
 {
-	json_t *lines = json_array();
+	json_t *lines = json_array(), *json;
 	guint i;
 
 	for (i = 0; i < finding->lines->len; i++)
 		json_array_append_new(lines, json_string(g_ptr_array_index(finding->lines, i)));
-	return json_pack("{s:{s:I, s:I}, s:s, s:s?, s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:o, "
+	json = json_pack("{s:{s:I, s:I}, s:s, s:s?, s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:o, "
 			 "s:b, s:b, s:o, s:b, s:b}",
 			 "timestamp",
 			 "secs_since_epoch", (json_int_t)(finding->realtime_ns / 1000000000),
@@ -119,4 +121,7 @@ json_t *finding_json(const struct finding *finding)
 			 "kernel_ns", finding->kernel_ns == FINDING_NO_TIME ? json_null() :
 			 json_integer((json_int_t)finding->kernel_ns),
 			 "recovery_attempted", 0, "recovery_successful", 0);
+	json_object_set_new(json, "evidence", finding->folder ? json_string(finding->folder) : json_null());
+	json_object_set_new(json, "location", finding->location ? json_string(finding->location) : json_null());
+	return json;
 }

@@ -54,6 +54,8 @@ struct finding {
 	guint64 kernel_ns;		/* guest kernel's clock, FINDING_NO_TIME: unknown */
 	char *function, *module;	/* the guilty one and whose it is, NULL: unknown */
 	gboolean corrupted;		/* the console's text is cut or mixed: doubt the title */
+	char *folder;			/* of its evidence, below the run's folder, NULL: none (report/evidence.c) */
+	char *location;			/* "file:line" of the guilty frame, NULL: not known */
 	gboolean noise;			/* on the user's noise list: told, but never judged */
 };
 
