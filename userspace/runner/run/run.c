@@ -297,6 +297,8 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 	gboolean usable;
 
 	say_ready(run);
+	if (scenario->alone)
+		return scenario->run(run, error);
 	if (!run_setup(run, &usable, error))
 		return FALSE;
 	if (!usable)
@@ -306,14 +308,13 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 	return run_guest_is_hurt(run) || run_teardown(run, error);
 }
 
-static gboolean open_session(struct run *run, const struct guest_image *image,
-			     struct rundir *rundir, enum vm_accel accel, GError **error)
+gboolean run_open_session(struct run *run, GError **error)
 {
 	const struct run_request *req = run->req;
 	const struct session_config config = {
-		.config = req->config, .image = image, .agent = req->agent,
-		.cachedir = req->cachedir, .rundir = rundir, .driver = &vm_libvirt,
-		.uri = req->uri, .accel = accel, .cold = req->cold,
+		.config = req->config, .image = run->image, .agent = req->agent,
+		.cachedir = req->cachedir, .rundir = run->rundir, .driver = &vm_libvirt,
+		.uri = req->uri, .accel = run->accel, .cold = req->cold,
 		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
 		.ssh = req->ssh, .cancellable = req->cancellable,
 	};
@@ -322,6 +323,7 @@ static gboolean open_session(struct run *run, const struct guest_image *image,
 		.progress = on_progress, .ctx = run,
 	};
 
+	session_close(g_steal_pointer(&run->session));
 	run->session = session_open(&config, &sink, error);
 	return run->session != NULL;
 }
@@ -380,7 +382,10 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 		return FALSE;
 	journal_json(run->journal, VX_REC_RUN,
 		     steplog_run(run, run_json(run, stamp, image, accel)));
-	if (open_session(run, image, rundir, accel, &local) && !drive(run, scenario, &local))
+	run->image = image;
+	run->rundir = rundir;
+	run->accel = accel;
+	if (run_open_session(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	session_close(g_steal_pointer(&run->session));
 	if (local && local->domain != SESSION_ERROR &&
@@ -394,7 +399,8 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 
 gboolean run_execute(const struct run_request *req, struct run_outcome *ret, GError **error)
 {
-	const struct scenario *scenario = find_scenario(req->scenario, error);
+	const struct scenario *scenario = req->replay ? &scenario_replay :
+		find_scenario(req->scenario, error);
 	VX_GUARD(guest_free) struct guest_image *image = NULL;
 	struct run run = { .req = req, .phase = "setup" };
 	gint64 began = g_get_monotonic_time();

@@ -38,6 +38,7 @@ struct run_request {
 	const struct ssh_config *ssh;
 	const char *device;		/* block device in a foreign guest */
 	char **noise;			/* patterns of known noise, or NULL */
+	struct replay *replay;		/* replay.c's own: the steps of another run instead of a scenario */
 	struct run_progress progress;
 	GCancellable *cancellable;
 };

@@ -19,6 +19,9 @@ struct run {
 	guint64 cycle;
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */
+	const struct guest_image *image;	/* what run_open_session() makes a guest of */
+	struct rundir *rundir;
+	enum vm_accel accel;
 };
 
 /* One step as scenarios write it. */
@@ -65,10 +68,18 @@ gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error);
 
+/* A guest as it is at a run's beginning; in place of the present one, if any. */
+gboolean run_open_session(struct run *run, GError **error);
+
 struct scenario {
 	const char *name, *description;
+	gboolean alone;			/* does its own set-up and teardown */
 	gboolean (*run)(struct run *run, GError **error);
 };
 extern const struct scenario scenario_mount_cycles;
+/* replay.c; not in the users' list. */
+extern const struct scenario scenario_replay;
+/* What a replay's record says of the run that it repeats. */
+void replay_note_origin(const struct replay *replay, json_t *run);
 
 #endif

@@ -127,5 +127,7 @@ json_t *steplog_run(const struct run *run, json_t *json)
 
 	json_object_update(json, more);
 	json_decref(more);
+	if (req->replay)
+		replay_note_origin(req->replay, json);
 	return json;
 }
