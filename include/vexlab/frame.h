@@ -55,11 +55,12 @@ enum vx_frame_type {
 
 	/* written by the host into the record only */
 	VX_REC_RUN		= 0x81,	/* JSON: what is run, where, with what settings */
-	VX_REC_STEP_BEGIN	= 0x82,	/* JSON: id, name, cycle, phase of the scenario */
+	VX_REC_STEP_BEGIN	= 0x82,	/* JSON: id, name, cycle, phase of the scenario; and all it takes to do it again */
 	VX_REC_CONSOLE		= 0x83,	/* console bytes as they came */
 	VX_REC_VM		= 0x84,	/* JSON: started, ready, lost, restored, ... */
 	VX_REC_FINDING		= 0x85,	/* JSON: a finding */
 	VX_REC_END		= 0x86,	/* JSON: verdict; its absence tells an interrupted run */
+	VX_REC_REQUEST		= 0x88,	/* JSON: what else was asked of the agent: "do": "put" or "trace" */
 };
 
 _Static_assert(sizeof(struct vx_frame) == 32, "frame header is ABI");

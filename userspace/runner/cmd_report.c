@@ -3,6 +3,7 @@
 
 #include "cmd.h"
 #include "error.h"
+#include "evidence.h"
 #include "report.h"
 
 int cmd_report(int argc, char **argv)
@@ -29,6 +30,7 @@ int cmd_report(int argc, char **argv)
 	if (!an)
 		return cmd_fail("report", error);
 	score_verdict(an, &verdict);
+	evidence_assign(argv[1], an);
 	if (write_files && !report_write_files(argv[1], an, &verdict, &error))
 		return cmd_fail("report", error);
 	if (json) {

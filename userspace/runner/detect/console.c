@@ -10,7 +10,7 @@
 #include "oops.h"
 
 #define STEPS_KEPT	16u
-#define CHUNKS_KEPT	128u
+#define CHUNKS_KEPT	512u
 #define TITLES_KEPT	32u
 #define TOLD_MAX	100u			/* findings a step: a guest may flood its console */
 #define NS_PER_MS	1000000ull
@@ -318,10 +318,20 @@ static void on_vm(struct console *con, const struct rec_entry *entry)
 	json_decref(json);
 }
 
-static void on_console(struct console *con, const struct rec_entry *entry)
+/* A serial port comes in by a few bytes: within a millisecond, the first speaks for all. */
+static void note_chunk(struct console *con, const struct rec_entry *entry)
 {
+	guint64 last = con->nchunks ? con->chunks[(con->nchunks - 1) % CHUNKS_KEPT].realtime_ns : 0;
+
+	if (last && entry->stamp.realtime_ns >= last && entry->stamp.realtime_ns - last < NS_PER_MS)
+		return;
 	con->chunks[con->nchunks % CHUNKS_KEPT].offset = con->offset;
 	con->chunks[con->nchunks++ % CHUNKS_KEPT].realtime_ns = entry->stamp.realtime_ns;
+}
+
+static void on_console(struct console *con, const struct rec_entry *entry)
+{
+	note_chunk(con, entry);
 	oops_feed(con->stream, entry->payload, entry->frame.length);
 	note_printed(con, entry);
 	con->offset += entry->frame.length;

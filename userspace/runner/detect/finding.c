@@ -79,6 +79,8 @@ void finding_free(struct finding *finding)
 	g_free(finding->title);
 	g_free(finding->function);
 	g_free(finding->module);
+	g_free(finding->folder);
+	g_free(finding->location);
 	g_free(finding);
 }
 
@@ -97,12 +99,12 @@ void finding_add_line(struct finding *finding, const char *format, ...)
 
 json_t *finding_json(const struct finding *finding)
 {
-	json_t *lines = json_array();
+	json_t *lines = json_array(), *json;
 	guint i;
 
 	for (i = 0; i < finding->lines->len; i++)
 		json_array_append_new(lines, json_string(g_ptr_array_index(finding->lines, i)));
-	return json_pack("{s:{s:I, s:I}, s:s, s:s?, s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:o, "
+	json = json_pack("{s:{s:I, s:I}, s:s, s:s?, s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:o, "
 			 "s:b, s:b, s:o, s:b, s:b}",
 			 "timestamp",
 			 "secs_since_epoch", (json_int_t)(finding->realtime_ns / 1000000000),
@@ -121,4 +123,7 @@ json_t *finding_json(const struct finding *finding)
 			 json_integer((json_int_t)finding->kernel_ns),
 			 "recovery_attempted", (int)finding->recovery_attempted,
 			 "recovery_successful", (int)finding->recovery_successful);
+	json_object_set_new(json, "evidence", finding->folder ? json_string(finding->folder) : json_null());
+	json_object_set_new(json, "location", finding->location ? json_string(finding->location) : json_null());
+	return json;
 }

@@ -56,6 +56,8 @@ struct finding {
 	char *function, *module;	/* the guilty one and whose it is, NULL: unknown */
 	gboolean corrupted;		/* the console's text is cut or mixed: doubt the title */
 	gboolean recovery_attempted, recovery_successful; /* known once the record is read as a whole */
+	char *folder;			/* of its evidence, below the run's folder, NULL: none (report/evidence.c) */
+	char *location;			/* "file:line" of the guilty frame, NULL: not known */
 	gboolean noise;			/* on the user's noise list: told, but never judged */
 };
 

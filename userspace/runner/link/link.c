@@ -11,7 +11,22 @@ struct link {
 	struct vx_decoder dec;
 	guint32 epoch;
 	guint64 seq;
+	guint64 forged_frames;
 };
+
+/*
+ * What the agent may send, and nothing else: a frame of the types that the host writes
+ * into its record would pass there for the host's own word.
+ */
+static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
+{
+	struct link *link = ctx;
+
+	if (frame->type >= VX_MSG_HELLO && frame->type < VX_REC_RUN)
+		link->frame(link->ctx, frame, payload);
+	else
+		link->forged_frames++;
+}
 
 struct link *link_new(const struct link_transport *transport, link_frame_fn frame, void *ctx)
 {
@@ -35,7 +50,7 @@ void link_free(struct link *link)
 
 void link_feed(struct link *link, const void *data, gsize len)
 {
-	vx_decoder_feed(&link->dec, data, len, link->frame, link->ctx);
+	vx_decoder_feed(&link->dec, data, len, on_frame, link);
 }
 
 void link_send(struct link *link, enum vx_frame_type type, const void *head, gsize head_len,
@@ -88,5 +103,6 @@ void link_stats(const struct link *link, struct link_stats *ret)
 	*ret = (struct link_stats){
 		.frames = st->frames, .bytes = st->bytes, .bad_bytes = st->bad_bytes,
 		.lost_frames = st->lost_frames, .stale_frames = st->stale_frames,
+		.forged_frames = link->forged_frames,
 	};
 }

@@ -18,7 +18,7 @@ struct link_transport {
 	void *ctx;
 };
 
-/* Every frame that is whole, sound and of this epoch, in order. */
+/* Every frame of the agent (VX_MSG_*) that is whole, sound and of this epoch, in order. */
 typedef void (*link_frame_fn)(void *ctx, const struct vx_frame *frame, const void *payload);
 
 /* What was wrong with what came in; counted, never guessed about. */
@@ -27,6 +27,7 @@ struct link_stats {
 	guint64 bad_bytes;		/* rubbish skipped to find the next frame */
 	guint64 lost_frames;		/* gaps in the sequence */
 	guint64 stale_frames;		/* of an older epoch */
+	guint64 forged_frames;		/* of a type that no agent sends; dropped */
 };
 
 struct link;

@@ -4,6 +4,7 @@
 #include "detect.h"
 #include "error.h"
 #include "event.h"
+#include "evidence.h"
 #include "report.h"
 
 static gboolean write_text(const char *dir, const char *name, const char *text, gsize len,
@@ -81,15 +82,18 @@ static gboolean write_crash_lines(const char *dir, const struct analysis *an, GE
 	return write_text(dir, "crash_events.jsonl", out->str, out->len, error);
 }
 
-gboolean report_write_files(const char *dir, const struct analysis *an, const struct verdict *v,
+gboolean report_write_files(const char *dir, struct analysis *an, const struct verdict *v,
 			    GError **error)
 {
 	const char *stamp = analysis_run_word(an, "stamp", "unknown");
 	g_autofree char *metrics = g_strdup_printf("performance_metrics_%s.json", stamp);
 	g_autofree char *crashes = g_strdup_printf("crash_detection_%s.log", stamp);
-	g_autofree char *crash_log = report_crash_log(an);
+	g_autofree char *crash_log = NULL;
 
-	return write_json(dir, "comprehensive_report.json", report_comprehensive(an, v), error) &&
+	evidence_assign(dir, an);
+	crash_log = report_crash_log(an);
+	return evidence_write(dir, an, error) &&
+	       write_json(dir, "comprehensive_report.json", report_comprehensive(an, v), error) &&
 	       write_json(dir, metrics, report_metrics(an), error) &&
 	       write_text(dir, crashes, crash_log, strlen(crash_log), error) &&
 	       write_crash_lines(dir, an, error) && write_performance_lines(dir, an, error);

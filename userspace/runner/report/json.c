@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "event.h"
+#include "evidence.h"
 #include "report.h"
 
 static json_t *timestamp_json(guint64 ns)
@@ -174,6 +175,14 @@ static json_t *findings_json(const struct analysis *an)
 	return findings;
 }
 
+static json_t *evidence_json(const struct analysis *an)
+{
+	guint folders, left_out;
+
+	evidence_count(an, &folders, &left_out);
+	return json_pack("{s:i, s:i}", "folders", (int)folders, "findings_without", (int)left_out);
+}
+
 json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 {
 	g_autofree char *advice = verdict_recommendation(v, an);
@@ -196,6 +205,7 @@ json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 		"environment_failed", (json_int_t)an->env_steps_failed));
 	json_object_set_new(json, "metrics", report_metrics(an));
 	json_object_set_new(json, "findings", findings_json(an));
+	json_object_set_new(json, "evidence", evidence_json(an));
 	json_object_set_new(json, "vm", json_incref(an->vm));
 	json_object_set_new(json, "probes", probes_json(an));
 	return json;

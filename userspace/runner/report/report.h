@@ -24,9 +24,10 @@ char *report_summary(const struct analysis *an, const struct verdict *verdict, g
 
 /*
  * Writes comprehensive_report.json, performance_metrics_*.json, crash_detection_*.log and
- * crash_events.jsonl, performance_events.jsonl into `dir`, each whole or not at all.
+ * crash_events.jsonl, performance_events.jsonl and the findings' evidence (evidence.h, which it
+ * assigns) into `dir`, each whole or not at all.
  */
-gboolean report_write_files(const char *dir, const struct analysis *an,
+gboolean report_write_files(const char *dir, struct analysis *an,
 			    const struct verdict *verdict, GError **error);
 
 /* Control bytes made visible, invalid UTF-8 replaced: safe for a terminal. Caller frees. */

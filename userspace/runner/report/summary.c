@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "event.h"
+#include "evidence.h"
 #include "report.h"
 
 #define FINDINGS_TOLD	10u	/* different ones */
@@ -175,6 +176,13 @@ static void finding_lines(GString *out, const struct finding *finding, guint tim
 		g_string_append_printf(out, ", %scycle %" G_GUINT64_FORMAT, times > 1 ? "first in " : "",
 				       finding->cycle);
 	g_string_append(out, ")\n");
+	if (finding->location) {
+		g_autofree char *location = report_printable(finding->location);
+
+		g_string_append_printf(out, "             at %s\n", location);
+	}
+	if (finding->folder)
+		g_string_append_printf(out, "             evidence in %s\n", finding->folder);
 	for (i = 0; i < finding->lines->len && i < most; i++) {
 		g_autofree char *line = report_printable(g_ptr_array_index(finding->lines, i));
 
@@ -242,7 +250,7 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 	g_autofree char *advice = verdict_recommendation(v, an);
 	g_autofree char *safe = report_printable(advice);
 	GString *out = g_string_new(NULL);
-	guint op;
+	guint op, folders, left_out;
 
 	g_string_append_printf(out, "\n%s on %s: %" G_GUINT64_FORMAT " cycles in %.2f s\n",
 			       analysis_run_word(an, "scenario", "?"),
@@ -259,6 +267,10 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 	if (!an->end)
 		g_string_append(out, "  record   has no end: the run was interrupted\n");
 	different_findings(out, an);
+	evidence_count(an, &folders, &left_out);
+	if (left_out)
+		g_string_append_printf(out, "  evidence %u folders; %u more findings have none, being repetitions or too many\n",
+				       folders, left_out);
 	verdict_line(out, v, colour);
 	g_string_append_printf(out, "  next     %s\n", safe);
 	return g_string_free(out, FALSE);

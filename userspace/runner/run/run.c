@@ -116,10 +116,7 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 		.num = { spec->num[0], spec->num[1], spec->num[2], spec->num[3] },
 	};
 
-	journal_json(run->journal, VX_REC_STEP_BEGIN,
-		     json_pack("{s:I, s:s, s:s, s:s, s:I, s:b}", "id", (json_int_t)req.id,
-			       "name", spec->name, "kind", spec->kind, "phase", run->phase,
-			       "cycle", (json_int_t)run->cycle, "target", spec->on_target));
+	journal_json(run->journal, VX_REC_STEP_BEGIN, steplog_step(run, spec, &req));
 	if (!session_step(run->session, &req, spec->strings, res, error) || !record_ok(run, error))
 		return FALSE;
 	log_step(run, spec, &res->msg);
@@ -180,6 +177,7 @@ gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **err
 	run->traced = req;
 	run->traced.reset = TRUE;	/* a new guest counts from zero */
 	run->tracing = TRUE;
+	steplog_trace(run, &req);
 	if (!session_trace(run->session, &req, &msg, error))
 		return FALSE;
 	if (msg.err && groups) {
@@ -302,6 +300,8 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 	gboolean usable;
 
 	say_ready(run);
+	if (scenario->alone)
+		return scenario->run(run, error);
 	if (!run_setup(run, &usable, error))
 		return FALSE;
 	if (!usable)
@@ -330,8 +330,16 @@ gboolean run_open_session(struct run *run, const struct session_config *config, 
 		.progress = on_progress, .ctx = run,
 	};
 
+	session_close(g_steal_pointer(&run->session));
 	run->session = session_open(config, &sink, error);
 	return run->session != NULL;
+}
+
+gboolean run_open_guest(struct run *run, GError **error)
+{
+	const struct session_config config = run_session_config(run->req, run->image, run->rundir, run->accel);
+
+	return run_open_session(run, &config, error);
 }
 
 void run_clear(struct run *run)
@@ -375,7 +383,6 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	g_autofree char *why = NULL;
 	g_autoptr(GError) local = NULL;
 	enum vm_accel accel = VM_ACCEL_TCG;
-	struct session_config session;
 
 	if (!run->req->ssh && run->req->config->acceleration && !run->req->force_tcg)
 		accel = vm_probe_accel(image->kernel, run->req->cachedir, FALSE, &why);
@@ -387,9 +394,12 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->journal = journal_open(out->dir, stamp, run->req->config->operation_ms, error);
 	if (!run->journal)
 		return FALSE;
-	journal_json(run->journal, VX_REC_RUN, run_json(run, stamp, image, accel));
-	session = run_session_config(run->req, image, rundir, accel);
-	if (run_open_session(run, &session, &local) && !drive(run, scenario, &local))
+	journal_json(run->journal, VX_REC_RUN,
+		     steplog_run(run, run_json(run, stamp, image, accel)));
+	run->image = image;
+	run->rundir = rundir;
+	run->accel = accel;
+	if (run_open_guest(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	session_close(g_steal_pointer(&run->session));
 	if (local && local->domain != SESSION_ERROR &&
@@ -403,7 +413,8 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 
 gboolean run_execute(const struct run_request *req, struct run_outcome *ret, GError **error)
 {
-	const struct scenario *scenario = find_scenario(req->scenario, error);
+	const struct scenario *scenario = req->replay ? &scenario_replay :
+		find_scenario(req->scenario, error);
 	VX_GUARD(guest_free) struct guest_image *image = NULL;
 	struct run run = { .req = req, .phase = "setup" };
 	gint64 began = g_get_monotonic_time();

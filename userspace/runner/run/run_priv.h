@@ -24,6 +24,9 @@ struct run {
 	guint recoveries;			/* attempts so far */
 	gboolean has_point;			/* the guest as run_setup() and run_trace() left it is kept */
 	guint behind;				/* findings that are the matter of a guest we have left behind */
+	const struct guest_image *image;	/* what run_open_session() makes a guest of */
+	struct rundir *rundir;
+	enum vm_accel accel;
 };
 
 /* One step as scenarios write it. */
@@ -46,6 +49,18 @@ enum step_outcome {
 /* FALSE: the guest is lost, the user interrupted, or the record cannot be written. */
 gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
 		  struct step_result *ret, GError **error);
+
+/* Puts a file into the guest; recorded, as steps are. */
+gboolean run_put(struct run *run, const char *local, const char *remote, int mode, GError **error);
+
+/*
+ * steplog.c: what of a run goes into its record, so that it can be done again. New references;
+ * steplog_run() adds to `json` and hands it back.
+ */
+json_t *steplog_step(const struct run *run, const struct step_spec *spec,
+		     const struct vx_req_step *req);
+json_t *steplog_run(const struct run *run, json_t *json);
+void steplog_trace(const struct run *run, const struct vx_req_trace *req);
 
 /* TRUE once something was found after which going on proves nothing (panic, oops, hang). */
 gboolean run_guest_is_hurt(const struct run *run);
@@ -77,11 +92,18 @@ gboolean run_open_session(struct run *run, const struct session_config *config, 
 struct session_config run_session_config(const struct run_request *req, const struct guest_image *image,
 					 struct rundir *rundir, enum vm_accel accel);
 void run_clear(struct run *run);
+/* A guest as it is at a run's beginning; in place of the present one, if any. */
+gboolean run_open_guest(struct run *run, GError **error);
 
 struct scenario {
 	const char *name, *description;
+	gboolean alone;			/* does its own set-up and teardown */
 	gboolean (*run)(struct run *run, GError **error);
 };
 extern const struct scenario scenario_mount_cycles;
+/* replay.c; not in the users' list. */
+extern const struct scenario scenario_replay;
+/* What a replay's record says of the run that it repeats. */
+void replay_note_origin(const struct replay *replay, json_t *run);
 
 #endif

@@ -80,7 +80,7 @@ static gboolean insert_built(struct run *run, gboolean *usable, GError **error)
 		g_autofree char *remote = g_build_filename(session_workdir(run->session), base, NULL);
 		const char *strings[] = { remote, params, NULL };
 
-		if (!session_put(run->session, module->path, remote, 0644, error) ||
+		if (!run_put(run, module->path, remote, 0644, error) ||
 		    !load_step(run, VX_STEP_INSMOD, base, strings, usable, error))
 			return FALSE;
 		if (*usable)
@@ -164,7 +164,7 @@ static gboolean format_device(struct run *run, gboolean *usable, GError **error)
 
 	if (run->built && run->built->mkfs) {
 		run->mkfs = g_build_filename(session_workdir(run->session), "mkfs.target", NULL);
-		if (!session_put(run->session, run->built->mkfs, run->mkfs, 0755, error))
+		if (!run_put(run, run->built->mkfs, run->mkfs, 0755, error))
 			return FALSE;
 	}
 	argv = target_mkfs_argv(run->req->target, run->mkfs, run->device);

@@ -200,3 +200,25 @@ char *config_describe(const struct config *config)
 	yaml_foreach(config_fields, list_field, &listing);
 	return g_string_free(listing.text, FALSE);
 }
+
+struct settings {
+	const struct config *config;
+	GPtrArray *list;
+};
+
+static void add_setting(void *ctx, const char *key, const struct yaml_field *field)
+{
+	struct settings *to = ctx;
+	g_autofree char *value = yaml_value(field, to->config);
+
+	g_ptr_array_add(to->list, g_strdup_printf("%s=%s", key, value));
+}
+
+char **config_settings(const struct config *config)
+{
+	struct settings to = { config, g_ptr_array_new() };
+
+	yaml_foreach(config_fields, add_setting, &to);
+	g_ptr_array_add(to.list, NULL);
+	return (char **)g_ptr_array_free(to.list, FALSE);
+}

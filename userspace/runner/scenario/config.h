@@ -67,4 +67,7 @@ char *config_clamp_to_machine(struct config *config, const struct config_machine
 /* Every key with its value, what it allows and what it is, one a line, for `--help` and the like. Caller frees. */
 char *config_describe(const struct config *config);
 
+/* All of them as "key=value", what config_set() takes. Caller frees (g_strfreev). */
+char **config_settings(const struct config *config);
+
 #endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Between evidence.c and evidence_files.c. */
+#ifndef VEXLAB_EVIDENCE_PRIV_H
+#define VEXLAB_EVIDENCE_PRIV_H
+
+#include "evidence.h"
+#include "symbolize.h"
+
+/* With the run's modules as far as their files are still there. Never NULL. */
+struct symbolizer *evidence_symbolizer(const char *dir, const struct analysis *an);
+/* The number in the folder's name, 0: it has none. */
+guint evidence_number(const struct finding *finding);
+
+#endif
