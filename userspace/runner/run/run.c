@@ -376,6 +376,27 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 
 static gboolean with_guest(struct run *run, const struct scenario *scenario,
 			   const struct guest_image *image, struct rundir *rundir,
+			   struct run_outcome *out, GError **error);
+
+/* After the guest's end, in the same place. Whatever becomes of it, the run itself stands; `error`: interrupted. */
+static void control(struct run *run, const struct scenario *scenario, GError **error)
+{
+	g_autofree char *outdir = g_build_filename(journal_dir(run->journal), "control", NULL);
+	RUN_OUTCOME_CLEAR struct run_outcome out = { 0 };
+	const struct run_request req = control_request(run, outdir);
+	struct run again = { .req = &req, .phase = "setup" };
+	g_autoptr(GError) local = NULL;
+
+	run->req->progress.say(run->req->progress.ctx, "something was found: a control run, to see whose it is");
+	again.loaded = g_ptr_array_new_with_free_func(g_free);
+	with_guest(&again, scenario, run->image, run->rundir, &out, &local);
+	control_note(run, &out, local);
+	run_clear(&again);
+	g_cancellable_set_error_if_cancelled(run->req->cancellable, error);
+}
+
+static gboolean with_guest(struct run *run, const struct scenario *scenario,
+			   const struct guest_image *image, struct rundir *rundir,
 			   struct run_outcome *out, GError **error)
 {
 	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
@@ -402,6 +423,8 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	if (run_open_guest(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	session_close(g_steal_pointer(&run->session));
+	if ((!local || local->domain == SESSION_ERROR) && control_is_due(run))
+		control(run, scenario, local ? NULL : &local);
 	if (local && local->domain != SESSION_ERROR &&
 	    !g_error_matches(local, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
 		journal_log(run->journal, "%s", local->message);

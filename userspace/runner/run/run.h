@@ -26,6 +26,7 @@ struct run_progress {
 struct run_request {
 	const struct config *config;
 	const struct target *target;
+	const struct target *control;	/* reference for the control run (control.c), NULL: none is made */
 	const char *scenario;
 	const char *source;		/* of a target built from source, or NULL */
 	const char *module_params;	/* for insmod, beside the target's own; or NULL */

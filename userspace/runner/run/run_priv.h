@@ -74,6 +74,11 @@ gboolean run_guest_is_hurt(const struct run *run);
 gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_on, gboolean *recovered,
 		     GError **error);
 
+/* control.c: shall there be a control run, what is asked of it, and what came of it (`why`: it could not judge). */
+gboolean control_is_due(const struct run *run);
+struct run_request control_request(const struct run *run, const char *outdir);
+void control_note(struct run *run, const struct run_outcome *out, const GError *why);
+
 /* setup.c: module, type, mkfs, mount point; FALSE with `error`, or *usable FALSE: the target failed. */
 gboolean run_setup(struct run *run, gboolean *usable, GError **error);
 /* Only so far: nothing of the target, its module, a formatted device too. */

@@ -325,6 +325,32 @@ static void note_recovery(struct reading *rd, gboolean back, double ms)
 	g_array_append_val(rd->recovery_ns, ns);
 }
 
+static gboolean is_among(const json_t *list, const struct finding *finding)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		if (!g_strcmp0(json_string_value(json_object_get(one, "event_type")), finding_class_name(finding->class)) &&
+		    !g_strcmp0(json_string_value(json_object_get(one, "description")), finding->title))
+			return TRUE;
+	return FALSE;
+}
+
+/* What a filesystem known to be good meets as well is no module's fault. */
+static void note_control(struct reading *rd, const json_t *json)
+{
+	const json_t *list = json_object_get(json, "findings");
+	guint i;
+
+	for (i = 0; i < rd->an->findings->len; i++) {
+		struct finding *finding = g_ptr_array_index(rd->an->findings, i);
+
+		if (is_among(list, finding))
+			finding->blame = BLAME_ENVIRONMENT;
+	}
+}
+
 static void note_vm(struct reading *rd, const struct rec_entry *entry)
 {
 	json_t *json = rec_entry_json(entry);
@@ -336,6 +362,8 @@ static void note_vm(struct reading *rd, const struct rec_entry *entry)
 		note_recovery(rd, FALSE, 0);
 	else if (!g_strcmp0(event, "recovered"))
 		note_recovery(rd, TRUE, json_number_value(json_object_get(json, "ms")));
+	else if (!g_strcmp0(event, "control"))
+		note_control(rd, json);
 	json_array_append_new(rd->an->vm, json);
 }
 
