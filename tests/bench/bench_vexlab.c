@@ -3,9 +3,10 @@
  * The figures of docs/PERFORMANCE.md: medians, and ratios taken within one run
  * on one guest, what is compared in turn (A B A B ...).
  *
- *	bench_vexlab AGENT [cold|warm|trace|channel|step]...
+ *	bench_vexlab AGENT [cold|warm|trace|channel|step|restore]...
  */
 #include <gio/gio.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -369,6 +370,66 @@ static void bench_step(struct bench *b)
 	close_guest(b);
 }
 
+#define RESTORES 20
+
+static double since(gint64 start)
+{
+	return (double)(g_get_monotonic_time() - start) / 1e3;
+}
+
+/* QEMU is killed, as after a crash; until the next step has run. */
+static void times_back(struct bench *b, const char *what, gboolean settle, const char *goal)
+{
+	g_autoptr(GArray) times = g_array_new(FALSE, FALSE, sizeof(double));
+	GError *error = NULL;
+	guint i;
+
+	for (i = 0; i < RESTORES; i++) {
+		const char *point = settle || i % 2 ? "mounted" : "formatted";
+		gint64 start;
+		double ms;
+
+		session_point_settle(b->session);
+		kill((pid_t)vm_libvirt.pid(session_vm(b->session)), SIGKILL);
+		start = g_get_monotonic_time();
+		if (!session_point_back(b->session, point, &error))
+			die("restore", error);
+		step(b, VX_STEP_NOP, NULL, 0, 0);
+		ms = since(start);
+		g_array_append_val(times, ms);
+	}
+	row(what, times, "ms", goal);
+}
+
+static void bench_restore(struct bench *b)
+{
+	const char *mount[] = { NULL, MOUNTPOINT, "ext4", "", NULL };
+	g_autoptr(GArray) made = g_array_new(FALSE, FALSE, sizeof(double));
+	GError *error = NULL;
+	guint i;
+
+	open_guest(b, FALSE, 0);
+	prepare_ext4(b);
+	mount[0] = session_device(b->session);
+	for (i = 0; i < RESTORES; i++) {
+		gint64 start;
+		double ms;
+
+		if (i == 1)
+			step(b, VX_STEP_MOUNT, mount, 0, VX_API_MOUNT);
+		session_point_settle(b->session);
+		start = g_get_monotonic_time();
+		if (!session_point_make(b->session, i ? "mounted" : "formatted", &error))
+			die("point", error);
+		ms = since(start);
+		g_array_append_val(made, ms);
+	}
+	row("point made, until the guest goes on", made, "ms", "");
+	times_back(b, "QEMU killed to next step, latest point", TRUE, "<= 300");
+	times_back(b, "QEMU killed to next step, another point", FALSE, "");
+	close_guest(b);
+}
+
 static void run_named(struct bench *b, const char *name)
 {
 	if (!strcmp(name, "cold"))
@@ -381,20 +442,22 @@ static void run_named(struct bench *b, const char *name)
 		bench_channel(b);
 	else if (!strcmp(name, "step"))
 		bench_step(b);
+	else if (!strcmp(name, "restore"))
+		bench_restore(b);
 	else
 		die(name, NULL);
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const all[] = { "cold", "warm", "trace", "channel", "step" };
+	static const char *const all[] = { "cold", "warm", "trace", "channel", "step", "restore" };
 	struct config_machine machine;
 	GError *error = NULL;
 	struct bench b = { 0 };
 	int i;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: bench_vexlab AGENT [cold|warm|trace|channel|step]...\n");
+		fprintf(stderr, "usage: bench_vexlab AGENT [cold|warm|trace|channel|step|restore]...\n");
 		return EX_USAGE;
 	}
 	config_init(&b.config);

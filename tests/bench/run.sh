@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make bench: every figure of docs/PERFORMANCE.md, as a Markdown table on stdout.
 #
-#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|console]...
+#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|restore|console]...
 set -euo pipefail
 
 B=${1:?usage: tests/bench/run.sh BUILD [NAME...]}

@@ -304,7 +304,7 @@ static void on_vm(struct console *con, const struct rec_entry *entry)
 	const gboolean ready = !g_strcmp0(what, "ready") || !g_strcmp0(what, "restored") ||
 			       !g_strcmp0(what, "point made");
 	const gboolean gone = !g_strcmp0(what, "lost") || !g_strcmp0(what, "restoring") ||
-			      !g_strcmp0(what, "ready state discarded");
+			      !g_strcmp0(what, "left") || !g_strcmp0(what, "ready state discarded");
 
 	if (ready || gone) {
 		oops_finish(con->stream);
@@ -313,7 +313,7 @@ static void on_vm(struct console *con, const struct rec_entry *entry)
 		oops_expect_boot(con->stream, gone);
 		con->beat_known = con->print_known = FALSE;
 	}
-	if (!g_strcmp0(what, "restoring"))
+	if (!g_strcmp0(what, "restoring") || !g_strcmp0(what, "left"))
 		leave_step(con, entry);
 	json_decref(json);
 }

@@ -537,14 +537,29 @@ static gboolean restart(struct points *p, struct point *point, const char **how,
 	return ok;
 }
 
+/* Of "ready" there is another in the cache, or a boot. */
+static void drop_copy(struct points *p, struct point *ready)
+{
+	file_remove(p, g_steal_pointer(&ready->image));
+	g_clear_pointer(&ready->ranges, g_array_unref);
+}
+
 /* Only what stands by for this point, or nothing, is left. */
 static gboolean prepare(struct points *p, struct point *point, GError **error)
 {
+	g_autoptr(GError) local = NULL;
+
 	join(p);
 	if (p->standby && p->standby->point == point && p->standby->up)
 		return TRUE;
+	if (point->image && !check_image(point, &local) && strcmp(point->name, SESSION_READY)) {
+		g_propagate_error(error, g_steal_pointer(&local));
+		return FALSE;
+	}
 	dismiss(p);
-	return !point->image || check_image(point, error);
+	if (local)
+		drop_copy(p, point);
+	return TRUE;
 }
 
 gboolean session_point_back(struct session *s, const char *name, GError **error)
