@@ -117,8 +117,11 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 	};
 
 	journal_json(run->journal, VX_REC_STEP_BEGIN, steplog_step(run, spec, &req));
-	if (!session_step(run->session, &req, spec->strings, res, error) || !record_ok(run, error))
+	if (!session_step(run->session, &req, spec->strings, res, error) || !record_ok(run, error)) {
+		run_dump(run);
 		return FALSE;
+	}
+	run_dump(run);
 	log_step(run, spec, &res->msg);
 	*outcome = res->msg.err == -ETIMEDOUT ? STEP_STUCK :
 		   res->msg.err || (spec->op == VX_STEP_EXEC && res->msg.value) ? STEP_FAILED :
@@ -297,6 +300,8 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 	gboolean usable;
 
 	say_ready(run);
+	if (!run_prepare_dump(run, error))
+		return FALSE;
 	if (scenario->alone)
 		return scenario->run(run, error);
 	if (!run_setup(run, &usable, error))
@@ -314,7 +319,7 @@ gboolean run_open_session(struct run *run, GError **error)
 	const struct session_config config = {
 		.config = req->config, .image = run->image, .agent = req->agent,
 		.cachedir = req->cachedir, .rundir = run->rundir, .driver = &vm_libvirt,
-		.uri = req->uri, .accel = run->accel, .cold = req->cold,
+		.uri = req->uri, .accel = run->accel, .vmcoreinfo = req->dump, .cold = req->cold,
 		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
 		.ssh = req->ssh, .cancellable = req->cancellable,
 	};
@@ -387,6 +392,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->accel = accel;
 	if (run_open_session(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
+	run_dump(run);
 	session_close(g_steal_pointer(&run->session));
 	if (local && local->domain != SESSION_ERROR &&
 	    !g_error_matches(local, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {

@@ -38,6 +38,7 @@ struct run_request {
 	const struct ssh_config *ssh;
 	const char *device;		/* block device in a foreign guest */
 	char **noise;			/* patterns of known noise, or NULL */
+	gboolean dump;			/* the guest's memory at the first finding that matters */
 	struct replay *replay;		/* replay.c's own: the steps of another run instead of a scenario */
 	struct run_progress progress;
 	GCancellable *cancellable;
