@@ -184,18 +184,18 @@ static void test_failures_and_states(void **state)
 	g_autoptr(GError) error = NULL;
 	struct vm *vm = vm_fake.create(&f->config, &f->sink, NULL);
 
-	f->script.fail = VM_FAKE_FAIL_ROLLBACK;
-	assert_true(vm_fake.checkpoint(vm, "a", &error));
-	assert_false(vm_fake.rollback(vm, "a", &error));
-	assert_true(g_error_matches(error, VX_ERROR, VX_ERROR_UNAVAILABLE));
-	g_clear_error(&error);
+	f->script.fail = VM_FAKE_FAIL_WAKE;
 	assert_true(vm_fake.save(vm, path, &error));
 	assert_true(vm_fake.restore(vm, path, &error));
+	assert_true(vm_fake.standby(vm, path, &error));
+	assert_false(vm_fake.wake(vm, &error));
+	assert_true(g_error_matches(error, VX_ERROR, VX_ERROR_UNAVAILABLE));
+	g_clear_error(&error);
 	assert_true(g_file_set_contents(path, "junk", -1, NULL));
 	assert_false(vm_fake.restore(vm, path, &error));
 	assert_non_null(error);
 	vm_fake.destroy(vm);
-	assert_string_equal(f->script.calls->str, "create;checkpoint a;rollback a;save;restore;restore;destroy;");
+	assert_string_equal(f->script.calls->str, "create;save;restore;wake;restore;destroy;");
 
 	f->script.fail = VM_FAKE_FAIL_CREATE;
 	assert_null(vm_fake.create(&f->config, &f->sink, NULL));

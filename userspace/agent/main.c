@@ -307,6 +307,7 @@ static int run(struct agent *agent, struct loop *loop)
 	if (err)
 		return fail("probes", err);
 	callbacks.arg = agent;
+	callbacks.foreign = agent->hello.foreign;
 	err = steps_create(&callbacks, &agent->steps);
 	if (err)
 		return fail("worker thread", err);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <fcntl.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,12 +11,13 @@
 #include "cleanup.h"
 #include "ops.h"
 #include "steps.h"
+#include "stuck.h"
 
 #define STACK_SIZE	(256u << 10)
 #define LOOK_EVERY_NS	(100 * NSEC_PER_MSEC)	/* is the thread still there? */
 #define KILL_GRACE_NS	(1000 * NSEC_PER_MSEC)	/* for a killed process to end */
+#define LOOK_NS		(2000 * NSEC_PER_MSEC)	/* for finding out where a late step is */
 #define STUCK_MAX	64
-#define NOTES_MAX	4096
 
 enum worker_state { WORKER_IDLE, WORKER_RUNNING, WORKER_DONE };
 
@@ -30,8 +30,10 @@ struct worker {
 	atomic_int state;		/* enum worker_state */
 	atomic_bool quit;		/* end after the present step */
 	int err;			/* of the step; valid when done */
-	uint64_t begun_ns, due_ns;	/* due: deadline, later end of grace; 0: none */
-	bool killed;			/* the deadline struck, the child is being killed */
+	uint64_t begun_ns, due_ns;	/* due: deadline, later end of looking, of grace; 0: none */
+	bool struck;			/* the deadline has */
+	bool killed;			/* and the child is being killed */
+	struct stuck *look;		/* where it is; NULL: not asked yet */
 	struct op_run run;
 };
 
@@ -41,7 +43,7 @@ struct steps {
 	struct worker *stuck;
 	unsigned int nstuck;
 	int fd;
-	char notes[NOTES_MAX];		/* what the watcher adds to the output */
+	const char *note;		/* what the watcher adds to the output */
 };
 
 static void *worker_main(void *arg)
@@ -77,6 +79,7 @@ static int init_lock(pthread_mutex_t *lock)
 
 static void worker_free(struct worker *w)
 {
+	stuck_free(w->look);
 	free(w->run.payload);
 	pthread_mutex_destroy(&w->run.lock);
 	sem_destroy(&w->go);
@@ -236,12 +239,14 @@ int steps_start(struct steps *steps, const void *payload, size_t len)
 	w->run.payload = copy;
 	copy = NULL;
 	w->run.step = step;
-	w->killed = false;
+	w->struck = w->killed = false;
+	stuck_free(w->look);
+	w->look = NULL;
 	w->begun_ns = now_ns();
 	w->due_ns = 0;
 	if (step.req.deadline_ns && step.req.deadline_ns < UINT64_MAX - w->begun_ns)
 		w->due_ns = w->begun_ns + step.req.deadline_ns;
-	steps->notes[0] = '\0';
+	steps->note = "";
 	atomic_store(&w->state, WORKER_RUNNING);
 	sem_post(&w->go);
 	return 0;
@@ -262,12 +267,19 @@ static void answer(struct steps *steps, int err)
 		.id = run->step.req.id, .err = err, .value = run->value,
 		.start_ns = run->start_ns, .end_ns = run->end_ns, .cpu_ns = run->cpu_ns,
 	};
+	const char *text;
+	size_t len;
 
 	/* Still inside the call: as long as it has lasted by now. */
 	if (msg.start_ns && !msg.end_ns)
 		msg.end_ns = now_ns();
 	op_lock(run);
-	output_add(&run->out, steps->notes, strlen(steps->notes));
+	if (steps->worker->look) {
+		text = stuck_text(steps->worker->look, &len);
+		output_printf(&run->out, "the deadline struck\n");
+		output_add(&run->out, text, len);
+	}
+	output_add(&run->out, steps->note, strlen(steps->note));
 	output_trim(&run->out);
 	msg.output_cut = run->out.cut < UINT32_MAX ? (uint32_t)run->out.cut : UINT32_MAX;
 	/* Under the lock: a worker about to be left behind may still write. */
@@ -285,52 +297,6 @@ static void say(struct steps *steps, const struct worker *w, const char *what)
 	steps->cb.log(steps->cb.arg, line);
 }
 
-static size_t note_file(struct steps *steps, size_t at, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, steps->notes + at, NOTES_MAX - 1 - at);
-
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		n = snprintf(steps->notes + at, NOTES_MAX - at, "(%s)\n",
-			     n ? strerror(errno) : "none: it is running");
-	at += (size_t)n < NOTES_MAX - 1 - at ? (size_t)n : NOTES_MAX - 1 - at;
-	steps->notes[at] = '\0';
-	return at;
-}
-
-static char task_state(const char *stat_path)
-{
-	_cleanup_close_ int fd = open(stat_path, O_RDONLY | O_CLOEXEC);
-	char stat[256], *p;
-	ssize_t n = fd < 0 ? -1 : read(fd, stat, sizeof(stat) - 1);
-
-	if (n <= 0)
-		return '?';
-	stat[n] = '\0';
-	p = strrchr(stat, ')');
-	return p && p[1] == ' ' && p[2] ? p[2] : '?';
-}
-
-/* Where in the kernel the thread is, and the child with it, before anything is done about it. */
-static void note_stack(struct steps *steps, pid_t child)
-{
-	const char *who = child ? "helper process" : "step's thread";
-	pid_t tid = child ?: atomic_load(&steps->worker->tid);
-	size_t at = strlen(steps->notes);
-	char path[64];
-	int n;
-
-	snprintf(path, sizeof(path), child ? "/proc/%d/stat" : "/proc/self/task/%d/stat", tid);
-	n = snprintf(steps->notes + at, NOTES_MAX - at,
-		     "deadline struck; %s %d in state %c; kernel stack:\n", who, tid,
-		     task_state(path));
-	at += (size_t)n < NOTES_MAX - at ? (size_t)n : NOTES_MAX - 1 - at;
-	snprintf(path, sizeof(path), child ? "/proc/%d/stack" : "/proc/self/task/%d/stack", tid);
-	note_file(steps, at, path);
-}
-
 static void replace_worker(struct steps *steps)
 {
 	steps->worker = steps->nstuck < STUCK_MAX ? worker_create(steps->fd) : NULL;
@@ -340,7 +306,6 @@ static void leave_behind(struct steps *steps)
 {
 	struct worker *w = steps->worker;
 
-	note_stack(steps, 0);
 	answer(steps, -ETIMEDOUT);
 	atomic_store(&w->run.cancelled, true);
 	atomic_store(&w->quit, true);
@@ -351,28 +316,47 @@ static void leave_behind(struct steps *steps)
 	replace_worker(steps);
 }
 
+/* Before anything is done about it: where in the kernel is it, and why? */
 static void strike(struct steps *steps)
 {
 	struct worker *w = steps->worker;
 	pid_t child;
 
-	if (w->killed) {
-		leave_behind(steps);
-		return;
-	}
 	op_lock(&w->run);
 	child = w->run.child;
 	op_unlock(&w->run);
-	if (!child && w->run.step.req.op != VX_STEP_EXEC) {
+	w->struck = true;
+	w->look = stuck_look(child ?: atomic_load(&w->tid), !steps->cb.foreign, steps->fd);
+	w->due_ns = now_ns() + (w->look ? LOOK_NS : 0);
+}
+
+static void give_up(struct steps *steps)
+{
+	struct worker *w = steps->worker;
+
+	if (w->killed || (!op_kill_child(&w->run) && w->run.step.req.op != VX_STEP_EXEC)) {
 		leave_behind(steps);
 		return;
 	}
-	if (child)
-		note_stack(steps, child);
 	atomic_store(&w->run.cancelled, true);
-	op_kill_child(&w->run);
 	w->killed = true;
 	w->due_ns = now_ns() + KILL_GRACE_NS;
+}
+
+static void check_late(struct steps *steps)
+{
+	struct worker *w = steps->worker;
+
+	if (!w->due_ns)
+		return;
+	if (w->struck && !w->killed && w->look && stuck_done(w->look))
+		give_up(steps);
+	else if (now_ns() < w->due_ns)
+		return;
+	else if (!w->struck)
+		strike(steps);
+	else
+		give_up(steps);
 }
 
 static void bury(struct steps *steps)
@@ -380,7 +364,7 @@ static void bury(struct steps *steps)
 	struct worker *w = steps->worker;
 
 	op_kill_child(&w->run);
-	snprintf(steps->notes, NOTES_MAX, "the kernel killed the step's thread\n");
+	steps->note = "the kernel killed the step's thread\n";
 	answer(steps, -EIO);
 	say(steps, w, "the kernel killed its thread");
 	steps->worker = NULL;
@@ -394,14 +378,16 @@ static void check_worker(struct steps *steps)
 
 	switch (atomic_load(&w->state)) {
 	case WORKER_DONE:
-		answer(steps, w->killed ? -ETIMEDOUT : w->err);
+		if (w->struck && !w->killed)
+			steps->note = "it came back all the same, while this was being looked at\n";
+		answer(steps, w->struck ? -ETIMEDOUT : w->err);
 		atomic_store(&w->state, WORKER_IDLE);
 		break;
 	case WORKER_RUNNING:
 		if (worker_gone(w))
 			bury(steps);
-		else if (w->due_ns && now_ns() >= w->due_ns)
-			strike(steps);
+		else
+			check_late(steps);
 		break;
 	}
 }

@@ -8,6 +8,7 @@
 #ifndef VEXLAB_AGENT_STEPS_H
 #define VEXLAB_AGENT_STEPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vexlab/request.h>
@@ -20,6 +21,7 @@ struct steps_callbacks {
 	/* Something for the run's log: one line. */
 	void (*log)(void *arg, const char *line);
 	void *arg;
+	bool foreign;	/* not our machine: do not make its kernel print */
 };
 
 int steps_create(const struct steps_callbacks *callbacks, struct steps **ret);

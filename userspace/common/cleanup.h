@@ -3,6 +3,7 @@
 #ifndef VEXLAB_CLEANUP_H
 #define VEXLAB_CLEANUP_H
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,7 +18,14 @@ static inline void vx_free_p(void *p)
 	free(*(void **)p);
 }
 
+static inline void vx_closedir_p(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
 #define _cleanup_close_	__attribute__((cleanup(vx_close_p)))
+#define _cleanup_closedir_ __attribute__((cleanup(vx_closedir_p)))
 #define _cleanup_free_	__attribute__((cleanup(vx_free_p)))
 
 #endif

@@ -10,6 +10,7 @@ int cmd_report(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_guest(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
 
 /* Shared by the commands (cmd.c). They alone print. */
 

@@ -12,7 +12,7 @@
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
-	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control;
 	char **set;
 	int cycles, warmup, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, fsmount, force, list, dump;
@@ -22,7 +22,7 @@ static void options_clear(struct options *o)
 {
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
-			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise };
+			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -193,7 +193,7 @@ static int run(const struct options *o, struct progress *progress)
 	g_autofree char *targets = cmd_lib_path("targets"), *clamped = NULL, *ssh_words = NULL;
 	g_auto(GStrv) noise = NULL;
 	const char *const dirs[] = { targets, NULL };
-	VX_GUARD(target_free) struct target *target = NULL;
+	VX_GUARD(target_free) struct target *target = NULL, *control = NULL;
 	RUN_OUTCOME_CLEAR struct run_outcome outcome = { 0 };
 	struct config_machine machine;
 	g_autoptr(GError) error = NULL;
@@ -202,6 +202,8 @@ static int run(const struct options *o, struct progress *progress)
 	struct config config;
 
 	target = target_load(o->target, dirs, &error);
+	if (target && strcmp(o->control, "none") && !(control = target_load(o->control, dirs, &error)))
+		return cmd_fail("run", error);
 	if (!target || !make_config(o, &config, &error) ||
 	    (o->noise && !(noise = noise_load(o->noise, &error))) ||
 	    (o->ssh && !parse_ssh(o, &ssh, &ssh_words, &error)))
@@ -211,13 +213,14 @@ static int run(const struct options *o, struct progress *progress)
 	if (clamped)
 		say(progress, clamped);
 	req = (struct run_request){
-		.config = &config, .target = target, .scenario = o->scenario,
+		.config = &config, .target = target, .control = control, .scenario = o->scenario,
 		.source = o->source, .module_params = o->params,
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
 		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
 		.dump = o->dump,
+		.handlers = o->handlers,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
 	if (!run_execute(&req, &outcome, &error)) {
@@ -232,6 +235,8 @@ static void defaults(struct options *o)
 {
 	if (!o->target)
 		o->target = g_strdup("ext4");
+	if (!o->control)
+		o->control = g_strdup("ext4");
 	if (!o->scenario)
 		o->scenario = g_strdup("mount-cycles");
 	if (!o->output)
@@ -275,6 +280,8 @@ int cmd_run(int argc, char **argv)
 		STR("ssh-key", ssh_key, "Private key for it (the ssh-agent's)", "FILE"),
 		STR("ssh-known-hosts", ssh_known_hosts, "File that pins its host key", "FILE"),
 		STR("device", device, "Block device there that may be overwritten", "/dev/X"),
+		STR("handlers", handlers, "Programs to call when the guest is lost or hurt, named by finding class", "DIR"),
+		STR("control", control, "Reference for the control run when something was found, or none (ext4)", "NAME"),
 		STR("noise", noise, "Crashes that are known and not to count: a pattern a line", "FILE"),
 		STR("cache", cache, "Where guest images and builds are kept", "DIR"),
 		STR("agent", agent, "Another agent binary", "FILE"),

@@ -16,6 +16,7 @@ static const struct {
 	{ "report", cmd_report, "Make the reports of a run again from its record" },
 	{ "replay", cmd_replay, "Do again what led to a finding, and say whether it comes back" },
 	{ "guest", cmd_guest, "Build, list or remove guest images" },
+	{ "snapshot", cmd_snapshot, "Keep guests at a point of a target's set-up; check and remove them" },
 	{ "doctor", cmd_doctor, "Check this machine and say how to mend it" },
 };
 

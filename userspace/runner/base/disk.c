@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -33,9 +34,33 @@ G_STATIC_ASSERT(sizeof(struct qcow2_header) == 112);
 
 enum { AT_HEADER, AT_REFTABLE, AT_REFBLOCK, AT_L1, CLUSTERS };
 
-static gboolean write_image(int fd, guint64 bytes)
+/* After the header: the format of the image below, the end of extensions (zeros), then that image's name. */
+#define BACKING_FORMAT	0xe2792acau
+struct backing {
+	guint32 type, length;
+	char format[8];		/* "qcow2", zeros */
+	guint64 end;
+};
+#define AT_BACKING	104u
+#define AT_NAME		(AT_BACKING + sizeof(struct backing))
+#define NAME_MAX_LEN	1023u
+
+static gboolean write_backing(int fd, const char *below)
+{
+	const struct backing backing = {
+		.type = GUINT32_TO_BE(BACKING_FORMAT), .length = GUINT32_TO_BE(5), .format = "qcow2",
+	};
+	gssize len = below ? (gssize)strlen(below) : 0;
+
+	return !below || (pwrite(fd, &backing, sizeof(backing), AT_BACKING) == sizeof(backing) &&
+			  pwrite(fd, below, (size_t)len, AT_NAME) == len);
+}
+
+static gboolean write_image(int fd, guint64 bytes, const char *below)
 {
 	const struct qcow2_header header = {
+		.backing_file_offset = GUINT64_TO_BE(below ? AT_NAME : 0),
+		.backing_file_size = GUINT32_TO_BE(below ? strlen(below) : 0),
 		.magic = GUINT32_TO_BE(0x514649fb),
 		.version = GUINT32_TO_BE(3),
 		.cluster_bits = GUINT32_TO_BE(CLUSTER_BITS),
@@ -53,12 +78,12 @@ static gboolean write_image(int fd, guint64 bytes)
 	for (guint i = 0; i < CLUSTERS; i++)
 		refcounts[i] = GUINT16_TO_BE(1);
 	return !ftruncate(fd, (off_t)CLUSTERS * CLUSTER) &&
-	       pwrite(fd, &header, sizeof(header), 0) == sizeof(header) &&
+	       pwrite(fd, &header, sizeof(header), 0) == sizeof(header) && write_backing(fd, below) &&
 	       pwrite(fd, &refblock, sizeof(refblock), AT_REFTABLE * CLUSTER) == sizeof(refblock) &&
 	       pwrite(fd, refcounts, sizeof(refcounts), AT_REFBLOCK * CLUSTER) == sizeof(refcounts);
 }
 
-gboolean disk_create_scratch(const char *path, guint64 bytes, guint64 reserve, GError **error)
+static gboolean create(const char *path, guint64 bytes, const char *below, guint64 reserve, GError **error)
 {
 	g_autofree char *dir = g_path_get_dirname(path);
 	int fd, err;
@@ -75,7 +100,7 @@ gboolean disk_create_scratch(const char *path, guint64 bytes, guint64 reserve, G
 		vx_error_set_errno(error, errno, "cannot make the scratch disk %s", path);
 		return FALSE;
 	}
-	if (!write_image(fd, bytes)) {
+	if (!write_image(fd, bytes, below)) {
 		err = errno ? errno : EIO;
 		close(fd);
 		unlink(path);
@@ -84,4 +109,17 @@ gboolean disk_create_scratch(const char *path, guint64 bytes, guint64 reserve, G
 	}
 	close(fd);
 	return TRUE;
+}
+
+gboolean disk_create_scratch(const char *path, guint64 bytes, guint64 reserve, GError **error)
+{
+	return create(path, bytes, NULL, reserve, error);
+}
+
+gboolean disk_create_overlay(const char *path, guint64 bytes, const char *below, guint64 reserve, GError **error)
+{
+	if (g_path_is_absolute(below) && strlen(below) <= NAME_MAX_LEN)
+		return create(path, bytes, below, reserve, error);
+	g_set_error(error, VX_ERROR, VX_ERROR_INTERNAL, "%s cannot be the disk below another", below);
+	return FALSE;
 }

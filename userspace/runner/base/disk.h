@@ -13,4 +13,7 @@
  */
 gboolean disk_create_scratch(const char *path, guint64 bytes, guint64 reserve, GError **error);
 
+/* The same over another qcow2 (an absolute path), which from now on must not change: only what differs goes here. */
+gboolean disk_create_overlay(const char *path, guint64 bytes, const char *below, guint64 reserve, GError **error);
+
 #endif

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -125,4 +127,55 @@ char *fs_identity(const char *path, GError **error)
 			       " %" G_GUINT64_FORMAT,
 			       (gint64)st.st_size, timespec_ns(st.st_mtim), timespec_ns(st.st_ctim),
 			       (guint64)st.st_ino, (guint64)st.st_dev);
+}
+
+static gboolean copy_range(int in, int out, off_t at, off_t end)
+{
+	off_t to = at;
+
+	while (at < end) {
+		ssize_t n = copy_file_range(in, &at, out, &to, (size_t)(end - at), 0);
+
+		if (n <= 0 && !(n < 0 && errno == EINTR))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean copy_data(int in, int out)
+{
+	off_t data, hole = 0, size = lseek(in, 0, SEEK_END);
+
+	if (!ioctl(out, FICLONE, in))
+		return TRUE;
+	if (size < 0 || ftruncate(out, size))
+		return FALSE;
+	while ((data = lseek(in, hole, SEEK_DATA)) >= 0) {
+		hole = lseek(in, data, SEEK_HOLE);
+		if (hole < 0 || !copy_range(in, out, data, hole))
+			return FALSE;
+	}
+	return errno == ENXIO;
+}
+
+gboolean fs_copy_sparse(const char *from, const char *to, GError **error)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC), out = -1, err;
+	gboolean ok = FALSE;
+
+	if (in >= 0)
+		out = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (out >= 0)
+		ok = copy_data(in, out);
+	err = errno;
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	if (ok)
+		return TRUE;
+	if (out >= 0)
+		unlink(to);
+	vx_error_set_errno(error, err, "cannot copy %s to %s", from, to);
+	return FALSE;
 }

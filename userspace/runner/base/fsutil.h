@@ -26,4 +26,7 @@ char *fs_default_cachedir(void);
  * NULL and `error` if it cannot be looked at. Caller frees. */
 char *fs_identity(const char *path, GError **error);
 
+/* Copies a file to a new one (mode 0600), shared where the filesystem can, its holes left out. Nothing is left on failure. */
+gboolean fs_copy_sparse(const char *from, const char *to, GError **error);
+
 #endif

@@ -285,18 +285,36 @@ static void console_destroy(gpointer state)
 	g_free(con);
 }
 
-/* Before "ready", and after the guest was given up, a kernel that boots is no crash. */
+/* The guest is another one, or as it was some time ago: what it says is of no step until the next begins. */
+static void leave_step(struct console *con, const struct rec_entry *entry)
+{
+	const struct detect_now nothing = { 0 };
+
+	note_step(con, &nothing, entry);
+}
+
+/*
+ * Before "ready", and after the guest was given up, a kernel that boots is no crash. Whatever befell the guest, its
+ * clock and the host's stand anew: it stood still while a point was made, and went back by a restore.
+ */
 static void on_vm(struct console *con, const struct rec_entry *entry)
 {
 	json_t *json = rec_entry_json(entry);
 	const char *what = json_string_value(json_object_get(json, "event"));
-	gboolean ready = !g_strcmp0(what, "ready");
+	const gboolean ready = !g_strcmp0(what, "ready") || !g_strcmp0(what, "restored") ||
+			       !g_strcmp0(what, "point made");
+	const gboolean gone = !g_strcmp0(what, "lost") || !g_strcmp0(what, "restoring") ||
+			      !g_strcmp0(what, "ready state discarded");
 
-	oops_finish(con->stream);
-	if (!ready)
-		oops_reset(con->stream);
-	oops_expect_boot(con->stream, !ready);
-	con->beat_known = con->print_known = FALSE;
+	if (ready || gone) {
+		oops_finish(con->stream);
+		if (gone)
+			oops_reset(con->stream);
+		oops_expect_boot(con->stream, gone);
+		con->beat_known = con->print_known = FALSE;
+	}
+	if (!g_strcmp0(what, "restoring"))
+		leave_step(con, entry);
 	json_decref(json);
 }
 

@@ -26,6 +26,7 @@ static const struct {
 	[FINDING_EXHAUSTED]	 = { "ResourceExhaustion", CONCERN_STABILITY, FALSE },
 	[FINDING_SEGFAULT]	 = { "Segfault", CONCERN_TEST, FALSE },
 	[FINDING_FILESYSTEM]	 = { "FilesystemError", CONCERN_TEST, FALSE },
+	[FINDING_RECOVERY_FAILED] = { "RecoveryFailure", CONCERN_CRITICAL, FALSE },
 };
 _Static_assert(G_N_ELEMENTS(classes) == FINDING_CLASSES, "every class has a name and a concern");
 
@@ -120,7 +121,8 @@ json_t *finding_json(const struct finding *finding)
 			 "corrupted", finding->corrupted, "noise", finding->noise,
 			 "kernel_ns", finding->kernel_ns == FINDING_NO_TIME ? json_null() :
 			 json_integer((json_int_t)finding->kernel_ns),
-			 "recovery_attempted", 0, "recovery_successful", 0);
+			 "recovery_attempted", (int)finding->recovery_attempted,
+			 "recovery_successful", (int)finding->recovery_successful);
 	json_object_set_new(json, "evidence", finding->folder ? json_string(finding->folder) : json_null());
 	json_object_set_new(json, "location", finding->location ? json_string(finding->location) : json_null());
 	return json;

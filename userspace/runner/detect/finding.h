@@ -31,6 +31,7 @@ enum finding_class {
 	FINDING_EXHAUSTED,		/* ResourceExhaustion: out of memory */
 	FINDING_SEGFAULT,		/* Segfault: a program of user space */
 	FINDING_FILESYSTEM,		/* FilesystemError: the filesystem's own message */
+	FINDING_RECOVERY_FAILED,	/* RecoveryFailure: the guest could not be brought back */
 	FINDING_CLASSES,
 };
 
@@ -54,6 +55,7 @@ struct finding {
 	guint64 kernel_ns;		/* guest kernel's clock, FINDING_NO_TIME: unknown */
 	char *function, *module;	/* the guilty one and whose it is, NULL: unknown */
 	gboolean corrupted;		/* the console's text is cut or mixed: doubt the title */
+	gboolean recovery_attempted, recovery_successful; /* known once the record is read as a whole */
 	char *folder;			/* of its evidence, below the run's folder, NULL: none (report/evidence.c) */
 	char *location;			/* "file:line" of the guilty frame, NULL: not known */
 	gboolean noise;			/* on the user's noise list: told, but never judged */

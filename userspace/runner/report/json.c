@@ -145,7 +145,7 @@ static json_t *crash_json(const struct analysis *an, const struct verdict *v)
 		"total_events", (int)all, "kernel_panics", (int)panics, "oops_count", (int)oopses,
 		"bug_count", (int)bugs, "hangs", (int)hangs, "memory_leaks", (int)leaks,
 		"other_events", (int)(all - panics - oopses - bugs - hangs - leaks),
-		"recovery_attempts", 0, "successful_recoveries", 0,
+		"recovery_attempts", (int)an->recoveries, "successful_recoveries", (int)an->recovered,
 		"stability_score", v->judged ? json_real(v->stability) : json_null());
 }
 

@@ -6,6 +6,9 @@
 #include "evidence.h"
 #include "report.h"
 
+#define FINDINGS_TOLD	10u	/* different ones */
+#define LINES_TOLD	6u	/* of each */
+
 char *report_printable(const char *text)
 {
 	g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -108,11 +111,14 @@ static void losses(GString *out, const struct analysis *an)
 
 	for (i = 0; i < an->cpus->len; i++)
 		emitted += g_array_index(an->cpus, struct cpu_loss, i).emitted;
-	if (!an->cpus->len) {
+	if (an->lives_unflushed == 1)
 		g_string_append(out, "  records  how many were lost is not known: "
 				"the guest did not say before it went\n");
+	else if (an->lives_unflushed)
+		g_string_append_printf(out, "  records  how many were lost is not known: %u guests "
+				       "did not say before they went\n", an->lives_unflushed);
+	if (!an->cpus->len)
 		return;
-	}
 	g_string_append_printf(out, "  records  %" G_GUINT64_FORMAT " emitted, %" G_GUINT64_FORMAT
 			       " lost, %" G_GUINT64_FORMAT " frames lost", emitted, an->lost,
 			       an->frames_lost);
@@ -123,6 +129,20 @@ static void losses(GString *out, const struct analysis *an)
 				       cpu->lost + cpu->lost_state);
 	}
 	g_string_append(out, an->lost ? ")\n" : "\n");
+}
+
+static void recoveries(GString *out, const struct analysis *an)
+{
+	char p50[32], max[32];
+
+	if (!an->recoveries)
+		return;
+	g_string_append_printf(out, "  guest    brought back %u times in %u attempts", an->recovered, an->recoveries);
+	if (an->recovered)
+		g_string_append_printf(out, ", in %s (median; at most %s)",
+				       report_ns(p50, sizeof(p50), (double)an->recovery_ns.p50),
+				       report_ns(max, sizeof(max), (double)an->recovery_ns.max));
+	g_string_append_c(out, '\n');
 }
 
 static void probe_notes(GString *out, const struct analysis *an)
@@ -140,7 +160,8 @@ static void probe_notes(GString *out, const struct analysis *an)
 	}
 }
 
-static void finding_lines(GString *out, const struct finding *finding, guint most)
+/* `times`: how often it was found in all. */
+static void finding_lines(GString *out, const struct finding *finding, guint times, guint most)
 {
 	g_autofree char *title = report_printable(finding->title);
 	guint i;
@@ -149,8 +170,11 @@ static void finding_lines(GString *out, const struct finding *finding, guint mos
 			       title, finding_class_name(finding->class),
 			       finding->noise ? "known noise" : "blamed on the ",
 			       finding->noise ? "" : blame_name(finding->blame));
+	if (times > 1)
+		g_string_append_printf(out, ", %u times", times);
 	if (finding->cycle)
-		g_string_append_printf(out, ", cycle %" G_GUINT64_FORMAT, finding->cycle);
+		g_string_append_printf(out, ", %scycle %" G_GUINT64_FORMAT, times > 1 ? "first in " : "",
+				       finding->cycle);
 	g_string_append(out, ")\n");
 	if (finding->location) {
 		g_autofree char *location = report_printable(finding->location);
@@ -167,6 +191,44 @@ static void finding_lines(GString *out, const struct finding *finding, guint mos
 	if (i < finding->lines->len)
 		g_string_append_printf(out, "             ... %u lines more in the crash log\n",
 				       finding->lines->len - i);
+}
+
+static gboolean same_finding(const struct finding *a, const struct finding *b)
+{
+	return a->class == b->class && a->blame == b->blame && a->noise == b->noise && !strcmp(a->title, b->title);
+}
+
+/* How often `an` has what stands at `at`; 0: it was there before. */
+static guint times_found(const struct analysis *an, guint at)
+{
+	const struct finding *finding = g_ptr_array_index(an->findings, at);
+	guint n = 0, i;
+
+	for (i = 0; i < an->findings->len; i++) {
+		if (!same_finding(g_ptr_array_index(an->findings, i), finding))
+			continue;
+		if (i < at)
+			return 0;
+		n++;
+	}
+	return n;
+}
+
+/* The same crash again is no other line. */
+static void different_findings(GString *out, const struct analysis *an)
+{
+	guint told = 0, more = 0, i;
+
+	for (i = 0; i < an->findings->len; i++) {
+		const guint times = times_found(an, i);
+
+		if (times && told++ < FINDINGS_TOLD)
+			finding_lines(out, g_ptr_array_index(an->findings, i), times, LINES_TOLD);
+		else if (times)
+			more++;
+	}
+	if (more)
+		g_string_append_printf(out, "  ... %u findings more\n", more);
 }
 
 static void verdict_line(GString *out, const struct verdict *v, gboolean colour)
@@ -188,7 +250,7 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 	g_autofree char *advice = verdict_recommendation(v, an);
 	g_autofree char *safe = report_printable(advice);
 	GString *out = g_string_new(NULL);
-	guint op, i, folders, left_out;
+	guint op, folders, left_out;
 
 	g_string_append_printf(out, "\n%s on %s: %" G_GUINT64_FORMAT " cycles in %.2f s\n",
 			       analysis_run_word(an, "scenario", "?"),
@@ -197,16 +259,14 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 		op_table(out, an, op);
 	g_string_append_c(out, '\n');
 	losses(out, an);
+	recoveries(out, an);
 	probe_notes(out, an);
 	if (an->torn)
 		g_string_append_printf(out, "  record   ends in a torn entry of %zu bytes, left out\n",
 				       an->torn);
 	if (!an->end)
 		g_string_append(out, "  record   has no end: the run was interrupted\n");
-	for (i = 0; i < an->findings->len && i < 10; i++)
-		finding_lines(out, g_ptr_array_index(an->findings, i), 6);
-	if (i < an->findings->len)
-		g_string_append_printf(out, "  ... %u findings more\n", an->findings->len - i);
+	different_findings(out, an);
 	evidence_count(an, &folders, &left_out);
 	if (left_out)
 		g_string_append_printf(out, "  evidence %u folders; %u more findings have none, being repetitions or too many\n",
@@ -226,7 +286,7 @@ char *report_crash_log(const struct analysis *an)
 
 		if (finding->class == FINDING_SLOW_OPERATION)
 			continue;
-		finding_lines(out, finding, G_MAXUINT);
+		finding_lines(out, finding, 1, G_MAXUINT);
 		n++;
 	}
 	if (!n)

@@ -17,6 +17,7 @@ struct journal {
 	GPtrArray *findings;
 	FILE *log, *console, *performance, *crashes;
 	gboolean console_midline;
+	gboolean console_busy;		/* bytes have come, silence has not */
 	guint idle_timer;
 	double threshold_ms;
 	GError *error;
@@ -66,6 +67,7 @@ void journal_close(struct journal *jn)
 
 	if (!jn)
 		return;
+	jn->console_busy = TRUE;
 	if (jn->idle_timer)
 		g_source_remove(jn->idle_timer);
 	for (i = 0; i < G_N_ELEMENTS(files); i++)
@@ -222,6 +224,7 @@ static gboolean on_quiet(gpointer ctx)
 	struct journal *jn = ctx;
 
 	on_silent(jn);
+	jn->console_busy = FALSE;
 	jn->idle_timer = g_timeout_add(DETECT_SILENT_MS, on_silent, jn);
 	return G_SOURCE_REMOVE;
 }
@@ -236,9 +239,15 @@ void journal_console(struct journal *jn, const void *data, gsize len)
 		data = (const char *)data + n;
 		len -= n;
 	}
+	jn->console_busy = TRUE;
 	if (jn->idle_timer)
 		g_source_remove(jn->idle_timer);
 	jn->idle_timer = g_timeout_add(DETECT_QUIET_MS + 1, on_quiet, jn);
+}
+
+gboolean journal_settled(const struct journal *jn)
+{
+	return !jn->console_busy;
 }
 
 void journal_finish(struct journal *jn)

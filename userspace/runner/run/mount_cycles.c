@@ -42,7 +42,7 @@ static gboolean one_cycle(struct run *run, gboolean with_files, gboolean *good, 
 	return TRUE;
 }
 
-/* *go_on FALSE: failures in a row, or the guest is hurt. */
+/* *go_on FALSE: failures in a row, or a guest that cannot be brought back. */
 static gboolean cycles(struct run *run, const char *phase, guint n, gboolean with_files,
 		       gboolean *go_on, GError **error)
 {
@@ -51,16 +51,17 @@ static gboolean cycles(struct run *run, const char *phase, guint n, gboolean wit
 	run->phase = phase;
 	for (i = 0; i < n && *go_on; i++) {
 		g_autofree char *text = g_strdup_printf("%s %u of %u", phase, i + 1, n);
-		gboolean good;
+		g_autoptr(GError) local = NULL;
+		gboolean good = FALSE, recovered, ok;
 
 		run->req->progress.tick(run->req->progress.ctx, text, i + 1, n);
-		if (!one_cycle(run, with_files, &good, error))
+		ok = one_cycle(run, with_files, &good, &local);
+		if (!run_survive(run, ok, &local, go_on, &recovered, error))
 			return FALSE;
-		failures = good ? 0 : failures + 1;
-		if (run_guest_is_hurt(run) || failures >= FAILURES_MAX) {
+		failures = good || recovered ? 0 : failures + 1;
+		if (*go_on && failures >= FAILURES_MAX) {
 			journal_log(run->journal, "stopped in %s after cycle %" G_GUINT64_FORMAT
-				    ": %s", phase, run->cycle, run_guest_is_hurt(run) ?
-				    "the guest is hurt" : "too many failures in a row");
+				    ": too many failures in a row", phase, run->cycle);
 			*go_on = FALSE;
 		}
 	}

@@ -272,7 +272,7 @@ static gboolean attempt(struct run *run, GError **error)
 static gboolean begin_anew(struct run *run, GError **error)
 {
 	journal_json(run->journal, VX_REC_VM, json_pack("{s:s}", "event", "left"));
-	return run_open_session(run, error);
+	return run_open_guest(run, error);
 }
 
 static gboolean replay_run(struct run *run, GError **error)

@@ -134,7 +134,7 @@ gboolean run_guest_is_hurt(const struct run *run)
 	const GPtrArray *findings = journal_findings(run->journal);
 	guint i;
 
-	for (i = 0; i < findings->len; i++) {
+	for (i = run->behind; i < findings->len; i++) {
 		if (finding_hurts(g_ptr_array_index(findings, i)))
 			return TRUE;
 	}
@@ -177,6 +177,9 @@ gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **err
 	if (run->loaded->len)
 		g_strlcpy(req.module, g_ptr_array_index(run->loaded, run->loaded->len - 1),
 			  sizeof(req.module));
+	run->traced = req;
+	run->traced.reset = TRUE;	/* a new guest counts from zero */
+	run->tracing = TRUE;
 	steplog_trace(run, &req);
 	if (!session_trace(run->session, &req, &msg, error))
 		return FALSE;
@@ -255,7 +258,7 @@ static void build_line(void *ctx, const char *line)
 	req->progress.tick(req->progress.ctx, text, 0, 0);
 }
 
-static gboolean build_module(struct run *run, const struct guest_image *image, GError **error)
+gboolean run_build_module(struct run *run, const struct guest_image *image, GError **error)
 {
 	const struct run_request *req = run->req;
 	struct target_source source = { 0 };
@@ -313,27 +316,38 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 	return run_guest_is_hurt(run) || run_teardown(run, error);
 }
 
-gboolean run_open_session(struct run *run, GError **error)
+struct session_config run_session_config(const struct run_request *req, const struct guest_image *image,
+					 struct rundir *rundir, enum vm_accel accel)
 {
-	const struct run_request *req = run->req;
-	const struct session_config config = {
-		.config = req->config, .image = run->image, .agent = req->agent,
-		.cachedir = req->cachedir, .rundir = run->rundir, .driver = &vm_libvirt,
-		.uri = req->uri, .accel = run->accel, .vmcoreinfo = req->dump, .cold = req->cold,
+	return (struct session_config){
+		.config = req->config, .image = image, .agent = req->agent,
+		.cachedir = req->cachedir, .rundir = rundir, .driver = &vm_libvirt,
+		.uri = req->uri, .accel = accel, .vmcoreinfo = req->dump, .cold = req->cold,
 		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
 		.ssh = req->ssh, .cancellable = req->cancellable,
 	};
+}
+
+gboolean run_open_session(struct run *run, const struct session_config *config, GError **error)
+{
 	const struct session_sink sink = {
 		.frame = on_frame, .console = on_console, .note = on_note,
 		.progress = on_progress, .ctx = run,
 	};
 
 	session_close(g_steal_pointer(&run->session));
-	run->session = session_open(&config, &sink, error);
+	run->session = session_open(config, &sink, error);
 	return run->session != NULL;
 }
 
-static void run_clear(struct run *run)
+gboolean run_open_guest(struct run *run, GError **error)
+{
+	const struct session_config config = run_session_config(run->req, run->image, run->rundir, run->accel);
+
+	return run_open_session(run, &config, error);
+}
+
+void run_clear(struct run *run)
 {
 	session_close(run->session);
 	journal_close(run->journal);
@@ -367,6 +381,27 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 
 static gboolean with_guest(struct run *run, const struct scenario *scenario,
 			   const struct guest_image *image, struct rundir *rundir,
+			   struct run_outcome *out, GError **error);
+
+/* After the guest's end, in the same place. Whatever becomes of it, the run itself stands; `error`: interrupted. */
+static void control(struct run *run, const struct scenario *scenario, GError **error)
+{
+	g_autofree char *outdir = g_build_filename(journal_dir(run->journal), "control", NULL);
+	RUN_OUTCOME_CLEAR struct run_outcome out = { 0 };
+	const struct run_request req = control_request(run, outdir);
+	struct run again = { .req = &req, .phase = "setup" };
+	g_autoptr(GError) local = NULL;
+
+	run->req->progress.say(run->req->progress.ctx, "something was found: a control run, to see whose it is");
+	again.loaded = g_ptr_array_new_with_free_func(g_free);
+	with_guest(&again, scenario, run->image, run->rundir, &out, &local);
+	control_note(run, &out, local);
+	run_clear(&again);
+	g_cancellable_set_error_if_cancelled(run->req->cancellable, error);
+}
+
+static gboolean with_guest(struct run *run, const struct scenario *scenario,
+			   const struct guest_image *image, struct rundir *rundir,
 			   struct run_outcome *out, GError **error)
 {
 	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
@@ -390,10 +425,12 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->image = image;
 	run->rundir = rundir;
 	run->accel = accel;
-	if (run_open_session(run, &local) && !drive(run, scenario, &local))
+	if (run_open_guest(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	run_dump(run);
 	session_close(g_steal_pointer(&run->session));
+	if ((!local || local->domain == SESSION_ERROR) && control_is_due(run))
+		control(run, scenario, local ? NULL : &local);
 	if (local && local->domain != SESSION_ERROR &&
 	    !g_error_matches(local, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
 		journal_log(run->journal, "%s", local->message);
@@ -421,7 +458,7 @@ gboolean run_execute(const struct run_request *req, struct run_outcome *ret, GEr
 	if ((!req->ssh || req->target->module == TARGET_SOURCE) &&
 	    !(image = guest_find(req->cachedir, req->kernel_release, error)))
 		goto out;
-	if (!rundir_reap(NULL, &reaped, error) || !build_module(&run, image, error))
+	if (!rundir_reap(NULL, &reaped, error) || !run_build_module(&run, image, error))
 		goto out;
 	if (reaped.killed)
 		req->progress.say(req->progress.ctx, "cleared what an earlier vexlab had left");

@@ -26,6 +26,7 @@ struct run_progress {
 struct run_request {
 	const struct config *config;
 	const struct target *target;
+	const struct target *control;	/* reference for the control run (control.c), NULL: none is made */
 	const char *scenario;
 	const char *source;		/* of a target built from source, or NULL */
 	const char *module_params;	/* for insmod, beside the target's own; or NULL */
@@ -39,6 +40,7 @@ struct run_request {
 	const char *device;		/* block device in a foreign guest */
 	char **noise;			/* patterns of known noise, or NULL */
 	gboolean dump;			/* the guest's memory at the first finding that matters */
+	const char *handlers;		/* folder of the user's recovery handlers (recover.c), or NULL */
 	struct replay *replay;		/* replay.c's own: the steps of another run instead of a scenario */
 	struct run_progress progress;
 	GCancellable *cancellable;

@@ -20,6 +20,11 @@ struct run {
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */
 	gboolean dumped;			/* once a run, tried or done */
+	struct vx_req_trace traced;		/* what the guest was last asked to trace */
+	gboolean tracing;			/* it was asked */
+	guint recoveries;			/* attempts so far */
+	gboolean has_point;			/* the guest as run_setup() and run_trace() left it is kept */
+	guint behind;				/* findings that are the matter of a guest we have left behind */
 	const struct guest_image *image;	/* what run_open_session() makes a guest of */
 	struct rundir *rundir;
 	enum vm_accel accel;
@@ -68,16 +73,40 @@ void run_dump(struct run *run);
 /* TRUE once something was found after which going on proves nothing (panic, oops, hang). */
 gboolean run_guest_is_hurt(const struct run *run);
 
+/*
+ * recover.c. After a step, or a part of the scenario, that ended with `ok` and, if not, `*local`: was the
+ * guest lost or hurt, and is it back? FALSE: the run ends now, `error` is set (what was in `*local`, if it
+ * was not the guest's loss). *go_on FALSE: it ends in order, as nothing more can be done. *recovered TRUE:
+ * the guest is as run_setup() left it, traced as before; what was under way is lost.
+ */
+gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_on, gboolean *recovered,
+		     GError **error);
+
+/* control.c: shall there be a control run, what is asked of it, and what came of it (`why`: it could not judge). */
+gboolean control_is_due(const struct run *run);
+struct run_request control_request(const struct run *run, const char *outdir);
+void control_note(struct run *run, const struct run_outcome *out, const GError *why);
+
 /* setup.c: module, type, mkfs, mount point; FALSE with `error`, or *usable FALSE: the target failed. */
 gboolean run_setup(struct run *run, gboolean *usable, GError **error);
+/* Only so far: nothing of the target, its module, a formatted device too. */
+enum run_upto { RUN_BOOTED, RUN_LOADED, RUN_FORMATTED };
+gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, GError **error);
 gboolean run_teardown(struct run *run, GError **error);
 
 gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error);
 
+/* run.c: what a guest needs, and what any use of one is built of. */
+gboolean run_build_module(struct run *run, const struct guest_image *image, GError **error);
+gboolean run_open_session(struct run *run, const struct session_config *config, GError **error);
+/* What a run's guest is made of; all borrowed. */
+struct session_config run_session_config(const struct run_request *req, const struct guest_image *image,
+					 struct rundir *rundir, enum vm_accel accel);
+void run_clear(struct run *run);
 /* A guest as it is at a run's beginning; in place of the present one, if any. */
-gboolean run_open_session(struct run *run, GError **error);
+gboolean run_open_guest(struct run *run, GError **error);
 
 struct scenario {
 	const char *name, *description;

@@ -9,7 +9,7 @@
 #include "session_priv.h"
 #include "wire.h"
 
-#define GRACE_MS	15000	/* for the agent's answer, beyond the step's own deadline */
+#define GRACE_MS	3500	/* for the agent's answer, beyond the step's own deadline: it looks for 2 s where it is */
 #define TRACE_MS	60000	/* attaching everything under TCG takes two seconds */
 #define PUT_WINDOW	(1u << 20)
 
@@ -22,7 +22,7 @@ static gboolean wake(gpointer data)
 	return G_SOURCE_CONTINUE;
 }
 
-void session_lose(struct session *s, const char *format, ...)
+void session_lose(struct session *s, enum session_loss loss, const char *format, ...)
 {
 	va_list args;
 
@@ -32,7 +32,8 @@ void session_lose(struct session *s, const char *format, ...)
 	s->lost = g_strdup_vprintf(format, args);
 	va_end(args);
 	if (s->sink.note)
-		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s}", "event", "lost", "lost", s->lost));
+		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s, s:s}", "event", "lost", "lost", s->lost,
+						    "cause", session_loss_word(loss)));
 }
 
 static gboolean told_why(struct session *s, GError **error)
@@ -44,13 +45,6 @@ static gboolean told_why(struct session *s, GError **error)
 	return s->lost != NULL;
 }
 
-static gboolean silent_too_long(const struct session *s)
-{
-	gint64 limit = (gint64)s->config.config->heartbeat_s * G_USEC_PER_SEC;
-
-	return s->ready && g_get_monotonic_time() - s->last_seen > limit;
-}
-
 gboolean session_await(struct session *s, guint16 type, guint64 id, guint timeout_ms,
 		       const char *what, GError **error)
 {
@@ -60,12 +54,8 @@ gboolean session_await(struct session *s, guint16 type, guint64 id, guint timeou
 
 	s->wait = (struct waiter){ .type = type, .id = id, .payload = s->wait.payload };
 	while (!s->wait.done && !(failed = told_why(s, error))) {
-		if (g_get_monotonic_time() > deadline)
-			session_lose(s, "no answer to %s within %u ms", what, timeout_ms);
-		else if (silent_too_long(s))
-			session_lose(s, "no sign of life for %u s while waiting for %s",
-				     s->config.config->heartbeat_s, what);
-		else
+		session_watch(s, deadline, timeout_ms, what);
+		if (!s->lost)
 			g_main_context_iteration(NULL, TRUE);
 	}
 	s->wait.type = 0;
@@ -112,14 +102,20 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 void session_channel(void *ctx, const void *data, gsize len)
 {
 	struct session *s = ctx;
+	struct link_stats stats;
 
 	link_feed(s->link, data, len);
+	link_stats(s->link, &stats);
+	if (stats.stale_frames > s->stale_frames)
+		s->stale_seen = g_get_monotonic_time();
+	s->stale_frames = stats.stale_frames;
 }
 
 void session_console(void *ctx, const void *data, gsize len)
 {
 	struct session *s = ctx;
 
+	s->console_bytes += len;
 	s->sink.console(s->sink.ctx, data, len);
 }
 
@@ -165,6 +161,7 @@ void session_close(struct session *s)
 	g_free(s->greeting);
 	g_free(s->initrd);
 	g_free(s->scratch);
+	g_free(s->ready_key);
 	g_free(s);
 }
 
@@ -172,6 +169,10 @@ void session_link(struct session *s, const struct link_transport *transport)
 {
 	link_free(s->link);
 	s->link = link_new(transport, on_frame, s);
+	/* A new conversation: its silence begins now. */
+	s->last_seen = g_get_monotonic_time();
+	s->stale_seen = 0;
+	s->stale_frames = 0;
 }
 
 /* A new epoch: what was under way before is no news any more. */

@@ -37,9 +37,11 @@ struct session_config {
 	enum vm_accel accel;			/* resolved */
 	gboolean vmcoreinfo;			/* see vm.h */
 	gboolean cold;				/* boot anew, keep no state */
+	gboolean no_standby;			/* points: nothing runs beside the guest, going back takes longer */
 	unsigned int scratch_mib;		/* of the scratch disk in the guest */
 	gboolean icount;			/* see vm.h */
 	unsigned int ssh_port;			/* not 0: the VM gets a restricted NIC */
+	const char *memory, *disk;		/* start from what session_save() wrote, which stays as it is; or NULL */
 	const struct ssh_config *ssh;		/* a guest that is not ours; no VM is made */
 	GCancellable *cancellable;
 };
@@ -69,7 +71,7 @@ const char *session_lost(const struct session *session);
 const char *session_workdir(const struct session *session);
 /* The scratch disk's node in the guest; NULL with SSH. */
 const char *session_device(const struct session *session);
-/* "warm", "cold", "ssh" and how long it took to the agent's answer. */
+/* "warm", "cold", "snapshot", "ssh" and how long it took to the agent's answer. */
 const char *session_how(const struct session *session);
 double session_ready_ms(const struct session *session);
 /* "key=value\n" lines of the agent's greeting. */
@@ -100,5 +102,41 @@ gboolean session_flush(struct session *session, GError **error);
 gboolean session_marks(struct session *session, const struct vx_req_marks *req, GError **error);
 
 struct vm *session_vm(struct session *session);
+
+/*
+ * Points of a run: guest memory and the scratch disk's content under a name ([a-z0-9-], at most 32), to go back to
+ * whatever has become of the guest meanwhile. "ready", how the guest was when it first answered, is always there.
+ * They end with the session. Only for a guest of our own.
+ *
+ * Beside the guest stands another QEMU with the latest point's memory loaded, made in the background after each
+ * of these calls (0.3 s of a CPU, memory as much as the guest has used). Without it (no_standby, another libvirt, a
+ * forwarded SSH port, another point) going back starts a new QEMU from the file.
+ *
+ * make: the guest is saved and goes on from what was saved, so that what is kept is known to work; all events up to
+ * then are with the sink. A point of that name is replaced. On failure the guest may be lost (session_lost()).
+ *
+ * back: a lost guest is lost no more; it has a new epoch on the channel, the host's time, and has answered. What the
+ * guest said before comes to the sink before the note "restoring", and nothing of it later. A missing or damaged
+ * point is VX_ERROR: nothing has been done, go back to an older one. Other errors leave the guest lost: go back
+ * to an older one too. Connections over a forwarded SSH port are the caller's to make again.
+ *
+ * Notes: {"event":"point made", "name", "ms"}; {"event":"restoring", "name"}, then
+ * {"event":"restored", "name", "ms", "how"}: "standby", "file" or "boot"; ms until the agent has answered.
+ */
+#define SESSION_READY	"ready"
+gboolean session_point_make(struct session *session, const char *name, GError **error);
+gboolean session_point_back(struct session *session, const char *name, GError **error);
+gboolean session_point_drop(struct session *session, const char *name, GError **error);
+/* Names, oldest first, so "ready" first; NULL-terminated, g_strfreev(). */
+char **session_point_list(struct session *session);
+/*
+ * Writes the guest's memory and its scratch disk to two new files, by libvirt's own save: the guest ends by it, and
+ * the session can only be closed. Only before the first point. The files are for a session of the same key.
+ */
+gboolean session_save(struct session *session, const char *memory, const char *disk, GError **error);
+/* Everything that such files and a ready state depend on; makes no guest. Caller frees. NULL and `error`. */
+char *session_key(const struct session_config *config, GError **error);
+/* Waits until the background work for the latest point is done: before a measurement. TRUE: a standby is there. */
+gboolean session_point_settle(struct session *session);
 
 #endif

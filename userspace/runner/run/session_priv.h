@@ -13,17 +13,44 @@ struct waiter {
 	GByteArray *payload;	/* of the answer */
 };
 
+/* Why nobody answers: words of the record (session_watch.c), stable. */
+enum session_loss {
+	LOSS_RESET,		/* a panic, a triple fault, a reboot */
+	LOSS_POWEROFF,
+	LOSS_QEMU_DIED,
+	LOSS_QEMU_STOPPED,	/* the process is stopped (a signal, a debugger) */
+	LOSS_KERNEL,		/* neither agent nor kernel react */
+	LOSS_AGENT,		/* the kernel does, the agent does not */
+	LOSS_AGENT_ANEW,	/* the agent ended, the guest has started another */
+	LOSS_SILENT,		/* no more can be told, as over SSH */
+	LOSS_TYPES,
+};
+
+#define SESSION_NAME	"vexlab1"	/* the domain's; points use others of that length */
+#define SESSION_DISKS	3
+#define SCRATCH_DISK	2	/* of them; /dev/vdc in the guest */
+#define SCRATCH_MIB	1024	/* at start: a ready state knows it by this size, whatever the target wants */
+#define RESUME_MS	8000	/* after a restore */
+#define RESERVE		(256 * MIB)	/* the host has free for a disk to grow */
+#define MIB		(G_GUINT64_CONSTANT(1) << 20)
+
+struct points;
+
 struct session {
 	struct session_config config;
 	struct session_sink sink;
 	struct link *link;
 	struct vm *vm;
 	struct vm_config vm_config;	/* borrowed by `vm` */
-	struct vm_disk disks[3];
+	struct vm_disk disks[SESSION_DISKS];
+	struct points *points;		/* NULL: none was ever made */
+	char *ready_key;		/* of the ready state that is kept; NULL: boot anew */
 	struct ssh_guest *ssh;
 	struct waiter wait;
 	gint64 began, last_seen;	/* monotonic, us */
-	gboolean ready;
+	gint64 stale_seen;		/* the last frame of another epoch than ours, 0: none */
+	guint64 stale_frames, console_bytes;
+	gboolean ready, slow_told;
 	guint32 epoch, put_id;
 	int image_fd;
 	char *lost, *workdir, *greeting;
@@ -35,8 +62,21 @@ struct session {
 gboolean session_open_vm(struct session *s, GError **error);
 gboolean session_open_ssh(struct session *s, GError **error);
 void session_close_transport(struct session *s);
+/* A VM that speaks to this session. `config` stays. */
+struct vm *session_new_vm(struct session *s, const struct vm_config *config, GError **error);
+/* A scratch disk as this session's guest starts with: empty, or as in its snapshot. */
+gboolean session_new_disk(const struct session *s, const char *path, GError **error);
+void session_link_vm(struct session *s);
+gboolean session_boot(struct session *s, GError **error);
+gboolean session_size_scratch(struct session *s, GError **error);
+/* Ends what stands by, removes the points' files; the current VM is to be destroyed before. NULL-safe. */
+void session_points_free(struct points *points);
 
-void session_lose(struct session *s, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void session_lose(struct session *s, enum session_loss loss, const char *format, ...)
+	G_GNUC_PRINTF(3, 4);
+/* session_watch.c: is it time to give the guest up? If so, session_lose() with the reason. */
+void session_watch(struct session *s, gint64 deadline, guint timeout_ms, const char *what);
+const char *session_loss_word(enum session_loss loss);
 void session_link(struct session *s, const struct link_transport *transport);
 gboolean session_await(struct session *s, guint16 type, guint64 id, guint timeout_ms,
 		       const char *what, GError **error);

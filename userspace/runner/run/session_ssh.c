@@ -23,7 +23,7 @@ static gsize ssh_pending(void *ctx)
 
 static void ssh_gone(void *ctx, enum ssh_gone why, int status, const char *text)
 {
-	session_lose(ctx, "%s", text);
+	session_lose(ctx, LOSS_SILENT, "%s", text);
 }
 
 gboolean session_open_ssh(struct session *s, GError **error)

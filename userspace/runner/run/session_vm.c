@@ -10,10 +10,6 @@
 #include "session_priv.h"
 #include "warm.h"
 
-#define RESUME_MS	8000	/* after a restore */
-#define MIB		(G_GUINT64_CONSTANT(1) << 20)
-#define SCRATCH_DISK	2	/* of session.disks, /dev/vdc in the guest */
-#define SCRATCH_MIB	1024	/* at start: a ready state knows it by this size, whatever the target wants */
 #define RESIZE_MS	5000
 
 static void vm_write(void *ctx, GBytes *bytes)
@@ -39,21 +35,30 @@ static void vm_gone(void *ctx, enum vm_gone why)
 		[VM_GONE_CRASHED] = "QEMU died",
 		[VM_GONE_KILLED] = "QEMU was killed",
 	};
+	static const enum session_loss losses[] = {
+		[VM_GONE_SHUTDOWN] = LOSS_POWEROFF, [VM_GONE_REBOOT] = LOSS_RESET,
+		[VM_GONE_CRASHED] = LOSS_QEMU_DIED, [VM_GONE_KILLED] = LOSS_QEMU_DIED,
+	};
 	struct session *s = ctx;
 	g_autofree char *last = NULL;
 
 	if (why == VM_GONE_CRASHED && s->vm && s->config.driver->last_words)
 		last = s->config.driver->last_words(s->vm);
-	session_lose(s, "%s%s%s", words[why], last ? ": " : "", last ? last : "");
+	session_lose(s, losses[why], "%s%s%s", words[why], last ? ": " : "", last ? last : "");
 }
 
-static gboolean new_vm(struct session *s, GError **error)
+struct vm *session_new_vm(struct session *s, const struct vm_config *config, GError **error)
 {
 	const struct vm_sink sink = {
 		.console = session_console, .channel = session_channel, .gone = vm_gone, .ctx = s,
 	};
 
-	s->vm = s->config.driver->create(&s->vm_config, &sink, error);
+	return s->config.driver->create(config, &sink, error);
+}
+
+static gboolean new_vm(struct session *s, GError **error)
+{
+	s->vm = session_new_vm(s, &s->vm_config, error);
 	return s->vm != NULL;
 }
 
@@ -82,14 +87,21 @@ static char *initrd_for(const struct session *s, GError **error)
 	return g_steal_pointer(&path);
 }
 
-static char *scratch_for(const struct session *s, GError **error)
+gboolean session_new_disk(const struct session *s, const char *path, GError **error)
+{
+	return s->config.disk ?
+	       disk_create_overlay(path, s->config.scratch_mib * MIB, s->config.disk, RESERVE, error) :
+	       disk_create_scratch(path, SCRATCH_MIB * MIB, RESERVE, error);
+}
+
+static char *scratch_for(struct session *s, GError **error)
 {
 	g_autofree char *dir = g_build_filename(s->config.cachedir, "scratch", NULL);
 	g_autofree char *name = g_strdup_printf("%s.qcow2", rundir_id(s->config.rundir));
 	g_autofree char *path = g_build_filename(dir, name, NULL);
 
 	if (!fs_mkdir(dir, 0755, error) || !rundir_add_scratch(s->config.rundir, path, error) ||
-	    !disk_create_scratch(path, SCRATCH_MIB * MIB, 256 * MIB, error))
+	    !session_new_disk(s, path, error))
 		return NULL;
 	return g_steal_pointer(&path);
 }
@@ -107,7 +119,7 @@ static gboolean describe(struct session *s, GError **error)
 	s->disks[1] = (struct vm_disk){ image->modules_img, "raw", "vexlab-mods", TRUE };
 	s->disks[SCRATCH_DISK] = (struct vm_disk){ s->scratch, "qcow2", "vexlab-scratch", FALSE };
 	s->vm_config = (struct vm_config){
-		.name = "vexlab", .uri = s->config.uri, .kernel = image->kernel,
+		.name = SESSION_NAME, .uri = s->config.uri, .kernel = image->kernel,
 		.initrd = s->initrd, .cmdline = image->cmdline, .accel = s->config.accel,
 		.memory_mib = config->memory_mib, .vcpus = config->vcpus,
 		.disks = s->disks, .ndisks = G_N_ELEMENTS(s->disks),
@@ -137,7 +149,7 @@ static gboolean resume(struct session *s, const char *state, GError **error)
 	return s->config.driver->restore(s->vm, state, error) && session_greet(s, RESUME_MS, error);
 }
 
-static gboolean boot(struct session *s, GError **error)
+gboolean session_boot(struct session *s, GError **error)
 {
 	g_autoptr(GError) local = NULL;
 
@@ -188,17 +200,17 @@ static gboolean keep_state(struct session *s, const char *key, GError **error)
 	if (!s->config.driver->save(s->vm, warm_writer_path(writer), &local)) {
 		warm_abort(writer);
 		drop_vm(s);
-		return boot(s, error);
+		return session_boot(s, error);
 	}
 	drop_vm(s);
 	if (!warm_commit(writer, &local) ||
 	    !(state = warm_find(s->config.cachedir, key, NULL)))
-		return boot(s, error);
+		return session_boot(s, error);
 	if (resume(s, state, &local))
 		return TRUE;
 	warm_discard(s->config.cachedir, key);
 	drop_vm(s);
-	return boot(s, error);
+	return session_boot(s, error);
 }
 
 static gboolean warm_start(struct session *s, const char *key)
@@ -233,13 +245,13 @@ static guint64 scratch_sectors(struct session *s, GError **error)
 }
 
 /* The scratch disk as large as the target wants it, and the guest aware of it. */
-static gboolean size_scratch(struct session *s, GError **error)
+gboolean session_size_scratch(struct session *s, GError **error)
 {
 	const guint64 bytes = s->config.scratch_mib * MIB;
 	const gint64 deadline = g_get_monotonic_time() + RESIZE_MS * 1000;
 	g_autoptr(GError) local = NULL;
 
-	if (s->config.scratch_mib == SCRATCH_MIB)
+	if (s->config.scratch_mib == SCRATCH_MIB || s->config.memory)
 		return TRUE;
 	if (!s->config.driver->resize_disk(s->vm, SCRATCH_DISK, bytes, error))
 		return FALSE;
@@ -257,18 +269,28 @@ static gboolean size_scratch(struct session *s, GError **error)
 	return TRUE;
 }
 
-static gboolean start(struct session *s, GError **error)
+void session_link_vm(struct session *s)
 {
 	const struct link_transport transport = { vm_write, vm_pending, s };
-	g_autofree char *key = NULL;
+
+	session_link(s, &transport);
+}
+
+static gboolean start(struct session *s, GError **error)
+{
+	const char *key = NULL;
 
 	s->image_fd = -1;
 	s->workdir = g_strdup("/vexlab");
-	session_link(s, &transport);
+	session_link_vm(s);
 	if (!describe(s, error))
 		return FALSE;
+	if (s->config.memory) {
+		s->how = "snapshot";
+		return resume(s, s->config.memory, error);
+	}
 	if (!s->config.cold) {
-		key = key_of(s, error);
+		key = s->ready_key = key_of(s, error);
 		if (!key)
 			return FALSE;
 		s->how = "warm";
@@ -276,15 +298,42 @@ static gboolean start(struct session *s, GError **error)
 			return TRUE;
 		if (g_cancellable_set_error_if_cancelled(s->config.cancellable, error))
 			return FALSE;
-		session_link(s, &transport);
+		session_link_vm(s);
 	}
 	s->how = "cold";
-	return boot(s, error) && (!key || keep_state(s, key, error));
+	return session_boot(s, error) && (!key || keep_state(s, key, error));
 }
 
 gboolean session_open_vm(struct session *s, GError **error)
 {
-	return start(s, error) && size_scratch(s, error);
+	return start(s, error) && session_size_scratch(s, error);
+}
+
+char *session_key(const struct session_config *config, GError **error)
+{
+	struct session *s = g_new0(struct session, 1);
+	char *key = NULL;
+
+	s->config = *config;
+	s->wait.payload = g_byte_array_new();
+	s->image_fd = -1;
+	if (describe(s, error))
+		key = key_of(s, error);
+	session_close(s);
+	return key;
+}
+
+gboolean session_save(struct session *s, const char *memory, const char *disk, GError **error)
+{
+	if (!s->vm || s->points || s->config.disk) {
+		g_set_error(error, VX_ERROR, VX_ERROR_INTERNAL, "only a guest of our own without points can be kept");
+		return FALSE;
+	}
+	if (!session_flush(s, error) || !s->config.driver->save(s->vm, memory, error))
+		return FALSE;
+	drop_vm(s);
+	s->lost = g_strdup("it was saved");
+	return fs_copy_sparse(s->scratch, disk, error);
 }
 
 void session_close_transport(struct session *s)
@@ -292,6 +341,8 @@ void session_close_transport(struct session *s)
 	if (s->vm)
 		s->config.driver->destroy(s->vm);
 	s->vm = NULL;
+	session_points_free(s->points);
+	s->points = NULL;
 	ssh_guest_free(s->ssh);
 	s->ssh = NULL;
 	if (s->scratch)

@@ -147,7 +147,8 @@ static gboolean load_module(struct run *run, gboolean *usable, GError **error)
 		text = g_strdup_printf("loaded %s, filesystem type %s",
 				       (char *)g_ptr_array_index(run->loaded, run->loaded->len - 1),
 				       run->fstype);
-		run->req->progress.say(run->req->progress.ctx, text);
+		if (!run->recoveries)
+			run->req->progress.say(run->req->progress.ctx, text);
 	}
 	return ok;
 }
@@ -196,7 +197,7 @@ static gboolean check_device(struct run *run, GError **error)
 	return FALSE;
 }
 
-gboolean run_setup(struct run *run, gboolean *usable, GError **error)
+gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, GError **error)
 {
 	const char *strings[] = { NULL, NULL };
 	const struct step_spec mkdir = {
@@ -212,8 +213,13 @@ gboolean run_setup(struct run *run, gboolean *usable, GError **error)
 	run->fstype = g_strdup(run->req->target->fstype);
 	strings[0] = run->mountpoint;
 	return check_device(run, error) && must(run, &mkdir, NULL, error) &&
-	       load_module(run, usable, error) &&
-	       (!*usable || format_device(run, usable, error));
+	       (upto < RUN_LOADED || load_module(run, usable, error)) &&
+	       (upto < RUN_FORMATTED || !*usable || format_device(run, usable, error));
+}
+
+gboolean run_setup(struct run *run, gboolean *usable, GError **error)
+{
+	return run_setup_upto(run, RUN_FORMATTED, usable, error);
 }
 
 /* RCU callbacks and work of a module that is gone strike now or never: give them the time to. */

@@ -28,14 +28,20 @@ static void own_group(gpointer unused)
 	setpgid(0, 0);
 }
 
-static char **clean_environment(void)
+static char **clean_environment(const char *const *more)
 {
 	g_autofree char *path = g_strdup_printf("%s:/usr/sbin:/sbin", g_getenv("PATH") ? g_getenv("PATH") : "/usr/bin:/bin");
 	char **env = g_environ_setenv(NULL, "LC_ALL", "C", TRUE);
 
 	env = g_environ_setenv(env, "PATH", path, TRUE);
 	env = g_environ_setenv(env, "HOME", g_get_home_dir(), TRUE);
-	return g_environ_setenv(env, "TMPDIR", g_get_tmp_dir(), TRUE);
+	env = g_environ_setenv(env, "TMPDIR", g_get_tmp_dir(), TRUE);
+	for (; more && *more; more++) {
+		g_auto(GStrv) pair = g_strsplit(*more, "=", 2);
+
+		env = g_environ_setenv(env, pair[0], pair[1] ? pair[1] : "", TRUE);
+	}
+	return env;
 }
 
 static void kill_group(struct run *run)
@@ -194,6 +200,10 @@ static gboolean judge(const struct run *run, GError **error)
 		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s did not end before the deadline and was killed", name);
 		return FALSE;
 	}
+	if (run->process->exit_status && g_subprocess_get_if_exited(run->child)) {
+		*run->process->exit_status = g_subprocess_get_exit_status(run->child);
+		return TRUE;
+	}
 	if (g_subprocess_get_successful(run->child))
 		return TRUE;
 	if (g_subprocess_get_if_signaled(run->child))
@@ -209,12 +219,14 @@ gboolean process_run(const struct process *process, GCancellable *cancellable, G
 {
 	g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
 		G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE);
-	g_auto(GStrv) env = clean_environment();
+	g_auto(GStrv) env = clean_environment(process->env);
 	g_autoptr(GError) spawn = NULL;
 	struct run run = { .process = process };
 	const char *pid;
 	gboolean ok;
 
+	if (process->exit_status)
+		*process->exit_status = -1;
 	if (g_cancellable_set_error_if_cancelled(cancellable, error))
 		return FALSE;
 	g_subprocess_launcher_set_environ(launcher, env);

@@ -8,6 +8,8 @@
 /* Borrowed during the call. */
 struct process {
 	const char *const *argv;	/* argv[0] is looked up in PATH */
+	const char *const *env;		/* "KEY=value", beside the usual ones; NULL: none */
+	int *exit_status;		/* not NULL: set, and then no failure; -1 where there is none */
 	int log_fd;			/* stdout and stderr together; -1: nowhere */
 	gint64 deadline_us;		/* g_get_monotonic_time(); 0: none */
 	/* Each line of output, without its end, cut at 1 KiB; may be NULL. */

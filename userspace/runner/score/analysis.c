@@ -19,7 +19,7 @@ struct op_values {
 	GArray *total, *offcpu, *blkio, *agent, *gaps;
 	GArray *phase[VX_PHASE_TYPES], *phase_offcpu[VX_PHASE_TYPES];
 	double io[4], slab_bytes, slab_allocs;
-	struct vx_histogram hist;
+	struct vx_histogram hist, hist_before;	/* of this guest, and of those before it */
 };
 
 struct reading {
@@ -32,6 +32,11 @@ struct reading {
 	guint32 epoch;
 	guint64 next_seq;
 	gboolean in_sequence;
+	GArray *cpus_before;		/* struct cpu_loss: of the guests before this one */
+	guint64 lost_before;
+	gboolean flushed;		/* this guest has told its counts */
+	guint findings_before;		/* those that a recovery has dealt with */
+	GArray *recovery_ns;
 };
 
 static int by_value(gconstpointer a, gconstpointer b)
@@ -90,6 +95,7 @@ static void values_init(struct op_values *values)
 		values->phase_offcpu[i] = g_array_new(FALSE, FALSE, sizeof(guint64));
 	}
 	vx_histogram_init(&values->hist);
+	vx_histogram_init(&values->hist_before);
 }
 
 static void values_deinit(struct op_values *values)
@@ -220,13 +226,18 @@ static void note_stats(struct reading *rd, const struct rec_entry *entry)
 	if (head.cpus > (entry->frame.length - sizeof(head)) / sizeof(cpu))
 		return;
 	g_array_set_size(an->cpus, 0);
-	an->lost = 0;
+	an->lost = rd->lost_before;
+	rd->flushed = TRUE;
 	for (i = 0; i < head.cpus; i++) {
-		struct cpu_loss loss;
+		struct cpu_loss loss = { 0 };
 
 		memcpy(&cpu, (const char *)entry->payload + sizeof(head) + i * sizeof(cpu),
 		       sizeof(cpu));
-		loss = (struct cpu_loss){ cpu.emitted, cpu.lost, cpu.lost_state };
+		if (i < rd->cpus_before->len)
+			loss = g_array_index(rd->cpus_before, struct cpu_loss, i);
+		loss.emitted += cpu.emitted;
+		loss.lost += cpu.lost;
+		loss.lost_state += cpu.lost_state;
 		g_array_append_val(an->cpus, loss);
 		an->lost += cpu.lost + cpu.lost_state;
 	}
@@ -246,7 +257,7 @@ static void note_hist(struct reading *rd, const struct rec_entry *entry)
 	    head.nslots > (entry->frame.length - sizeof(head)) / sizeof(slot))
 		return;
 	stats = &rd->an->op[head.op];
-	vx_histogram_init(&rd->op[head.op].hist);
+	rd->op[head.op].hist = rd->op[head.op].hist_before;
 	for (i = 0; i < head.nslots; i++) {
 		memcpy(&slot, (const char *)entry->payload + sizeof(head) + i * sizeof(slot),
 		       sizeof(slot));
@@ -278,6 +289,82 @@ static void note_probes(struct reading *rd, const struct rec_entry *entry)
 		status.why[sizeof(status.why) - 1] = '\0';
 		g_array_append_val(rd->an->probes, status);
 	}
+}
+
+/* A new guest counts from zero. */
+static void note_new_guest(struct reading *rd)
+{
+	guint i;
+
+	rd->an->lives_unflushed += !rd->flushed;
+	rd->flushed = FALSE;
+	rd->lost_before = rd->an->lost;
+	g_array_set_size(rd->cpus_before, 0);
+	g_array_append_vals(rd->cpus_before, rd->an->cpus->data, rd->an->cpus->len);
+	for (i = 0; i < VX_OP_TYPES; i++)
+		rd->op[i].hist_before = rd->op[i].hist;
+}
+
+/* What was found since the last recovery is what this one is for. */
+static void note_recovery(struct reading *rd, gboolean back, double ms)
+{
+	const guint64 ns = (guint64)(MAX(ms, 0) * 1e6);
+	guint i;
+
+	for (i = rd->findings_before; i < rd->an->findings->len; i++) {
+		struct finding *finding = g_ptr_array_index(rd->an->findings, i);
+
+		finding->recovery_attempted = TRUE;
+		finding->recovery_successful = back;
+	}
+	rd->an->recoveries += !back;
+	rd->an->recovered += back;
+	if (!back)
+		return;
+	rd->findings_before = rd->an->findings->len;
+	g_array_append_val(rd->recovery_ns, ns);
+}
+
+static gboolean is_among(const json_t *list, const struct finding *finding)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		if (!g_strcmp0(json_string_value(json_object_get(one, "event_type")), finding_class_name(finding->class)) &&
+		    !g_strcmp0(json_string_value(json_object_get(one, "description")), finding->title))
+			return TRUE;
+	return FALSE;
+}
+
+/* What a filesystem known to be good meets as well is no module's fault. */
+static void note_control(struct reading *rd, const json_t *json)
+{
+	const json_t *list = json_object_get(json, "findings");
+	guint i;
+
+	for (i = 0; i < rd->an->findings->len; i++) {
+		struct finding *finding = g_ptr_array_index(rd->an->findings, i);
+
+		if (is_among(list, finding))
+			finding->blame = BLAME_ENVIRONMENT;
+	}
+}
+
+static void note_vm(struct reading *rd, const struct rec_entry *entry)
+{
+	json_t *json = rec_entry_json(entry);
+	const char *event = json_string_value(json_object_get(json, "event"));
+
+	if (!g_strcmp0(event, "restored"))
+		note_new_guest(rd);
+	else if (!g_strcmp0(event, "recovery"))
+		note_recovery(rd, FALSE, 0);
+	else if (!g_strcmp0(event, "recovered"))
+		note_recovery(rd, TRUE, json_number_value(json_object_get(json, "ms")));
+	else if (!g_strcmp0(event, "control"))
+		note_control(rd, json);
+	json_array_append_new(rd->an->vm, json);
 }
 
 static void note_sequence(struct reading *rd, const struct vx_frame *frame)
@@ -322,7 +409,7 @@ static void note_entry(struct reading *rd, const struct rec_entry *entry)
 		an->end = rec_entry_json(entry);
 		break;
 	case VX_REC_VM:
-		json_array_append_new(an->vm, rec_entry_json(entry));
+		note_vm(rd, entry);
 		break;
 	case VX_REC_STEP_BEGIN:
 		note_step_begin(rd, entry);
@@ -446,6 +533,8 @@ struct analysis *analysis_read(const char *dir, GError **error)
 		return NULL;
 	detect = detect_new();
 	rd.an = analysis_new();
+	rd.cpus_before = g_array_new(FALSE, TRUE, sizeof(struct cpu_loss));
+	rd.recovery_ns = g_array_new(FALSE, FALSE, sizeof(guint64));
 	rd.steps = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	for (i = 0; i < VX_OP_TYPES; i++)
 		values_init(&rd.op[i]);
@@ -462,6 +551,10 @@ struct analysis *analysis_read(const char *dir, GError **error)
 		finish_op(&rd.an->op[i], &rd.op[i]);
 		values_deinit(&rd.op[i]);
 	}
+	rd.an->lives_unflushed += !rd.flushed;
+	dist_from(rd.recovery_ns, &rd.an->recovery_ns);
+	g_array_unref(rd.recovery_ns);
+	g_array_unref(rd.cpus_before);
 	g_hash_table_unref(rd.steps);
 	return rd.an;
 }

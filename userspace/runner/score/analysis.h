@@ -57,6 +57,9 @@ struct analysis {
 	GArray *cpus;				/* struct cpu_loss */
 	guint64 lost;				/* records lost, all CPUs; counts lost_state too */
 	guint64 frames_lost;			/* gaps in the sequence of frames */
+	guint lives_unflushed;			/* guests that went without saying how many records they had lost */
+	guint recoveries, recovered;		/* attempts, and those that brought the guest back */
+	struct dist recovery_ns;		/* of the latter */
 	GArray *probes;				/* struct vx_probe_status, last VX_MSG_TRACE with any */
 	GPtrArray *findings;			/* struct finding * */
 	guint64 violations;			/* operations above their threshold */

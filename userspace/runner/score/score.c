@@ -44,7 +44,8 @@ void score_verdict(const struct analysis *an, struct verdict *ret)
 			ret->noise++;
 			continue;
 		}
-		if (finding->blame == BLAME_ENVIRONMENT) {
+		/* That a guest could not be brought back ends a run, whoever is to blame. */
+		if (finding->blame == BLAME_ENVIRONMENT && finding->class != FINDING_RECOVERY_FAILED) {
 			ret->environment++;
 			continue;
 		}

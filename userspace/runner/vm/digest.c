@@ -54,10 +54,10 @@ static guint32 sum_up(guint32 crc, const void *data, gsize len)
 	return have_crc32c() ? crc32c(crc, data, len) : crc32(crc, data, len);
 }
 
-static GArray *find_data(int fd)
+static GArray *find_data(int fd, gint64 from)
 {
 	GArray *ranges = g_array_new(FALSE, FALSE, sizeof(struct digest_range));
-	off_t data, hole = 0;
+	off_t data, hole = from;
 
 	while ((data = lseek(fd, hole, SEEK_DATA)) >= 0) {
 		struct digest_range *last = ranges->len ? &g_array_index(ranges, struct digest_range, ranges->len - 1) : NULL;
@@ -90,6 +90,20 @@ static gboolean sum_up_range(int fd, struct digest_range range, char *buf, guint
 	return TRUE;
 }
 
+GArray *digest_ranges(const char *path, gint64 from, GError **error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	GArray *ranges;
+
+	if (fd < 0) {
+		vx_error_set_errno(error, errno, "cannot open %s", path);
+		return NULL;
+	}
+	ranges = find_data(fd, from);
+	close(fd);
+	return ranges;
+}
+
 GArray *digest_file(const char *path, GArray *ranges, guint32 *ret, GError **error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -102,7 +116,7 @@ GArray *digest_file(const char *path, GArray *ranges, guint32 *ret, GError **err
 		return NULL;
 	}
 	buf = g_malloc(CHUNK);
-	ranges = ranges ? g_array_ref(ranges) : find_data(fd);
+	ranges = ranges ? g_array_ref(ranges) : find_data(fd, 0);
 	for (guint i = 0; ok && i < ranges->len; i++)
 		ok = sum_up_range(fd, g_array_index(ranges, struct digest_range, i), buf, &crc);
 	close(fd);

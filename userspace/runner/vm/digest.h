@@ -19,4 +19,7 @@ const char *digest_name(void);
  */
 GArray *digest_file(const char *path, GArray *ranges, guint32 *ret, GError **error);
 
+/* Where the file holds data at and after byte `from`. Caller unrefs. NULL and `error` if it cannot be opened. */
+GArray *digest_ranges(const char *path, gint64 from, GError **error);
+
 #endif

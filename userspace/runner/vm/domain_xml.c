@@ -27,14 +27,20 @@ static void add_address(GString *xml, unsigned int slot)
 	add(xml, "<address type='pci' domain='0' bus='0' slot='%u' function='0'/>", slot);
 }
 
-/* A state can only be restored into a domain of the same UUID, so the name gives it. */
-static void add_uuid(GString *xml, const char *name)
+char *domain_uuid(const char *name)
 {
 	g_autofree char *hex = g_compute_checksum_for_string(G_CHECKSUM_SHA256, name, -1);
 
 	hex[12] = '5';	/* version: from a name */
 	hex[16] = '8';	/* variant: RFC 4122 */
-	add(xml, "<uuid>%.8s-%.4s-%.4s-%.4s-%.12s</uuid>", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+	return g_strdup_printf("%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+static void add_uuid(GString *xml, const char *name)
+{
+	g_autofree char *uuid = domain_uuid(name);
+
+	add(xml, "<uuid>%s</uuid>", uuid);
 }
 
 static void add_cpu(GString *xml, const struct vm_config *config, unsigned long qemu_version)

@@ -21,4 +21,7 @@ char *domain_xml(const struct vm_config *config, const struct domain_paths *path
 /* The same without what may differ between two runs that can share a saved state. Caller frees. */
 char *domain_xml_skeleton(const struct vm_config *config, unsigned long qemu_version);
 
+/* A state can only be restored into a domain of the same UUID, so the name gives it. Caller frees. */
+char *domain_uuid(const char *name);
+
 #endif

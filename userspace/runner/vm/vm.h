@@ -29,7 +29,7 @@ struct vm_disk {
 
 /* Borrowed by the driver for the life of the VM: the caller keeps it. */
 struct vm_config {
-	const char *name;	/* domain name, [a-z0-9-] */
+	const char *name;	/* domain name, [a-z0-9-]; two VMs at a time in one rundir differ in it */
 	const char *uri;	/* NULL: qemu:///embed with a root of our own */
 	const char *kernel, *initrd, *cmdline;
 	enum vm_accel accel;	/* AUTO is resolved before (vm_probe_accel) */
@@ -74,11 +74,19 @@ struct vm_driver {
 	gboolean (*boot)(struct vm *vm, GError **error);
 	/* Write a ready-state to `path` (a new file); the guest is gone afterwards (VM_GONE_KILLED is not told). */
 	gboolean (*save)(struct vm *vm, const char *path, GError **error);
-	/* Start from what save() wrote, with this config's disks, paths and sockets. */
+	/*
+	 * Start from what save() wrote, with this config's disks, paths and sockets. Was it a guest of another name,
+	 * which must be as long, the file is changed: it must be the caller's own then.
+	 */
 	gboolean (*restore)(struct vm *vm, const char *path, GError **error);
-	/* Fast points inside the running process. */
-	gboolean (*checkpoint)(struct vm *vm, const char *tag, GError **error);
-	gboolean (*rollback)(struct vm *vm, const char *tag, GError **error);
+	/*
+	 * The same, but it stands still, and says nothing, not even that it is gone, until wake(). It takes as long as
+	 * restore(), but may be called in another thread while nobody else touches this VM.
+	 */
+	gboolean (*standby)(struct vm *vm, const char *path, GError **error);
+	gboolean (*wake)(struct vm *vm, GError **error);
+	/* Hands over what it has said already, and ends it without waiting: it says nothing more. destroy() follows. */
+	void (*kill)(struct vm *vm);
 	gboolean (*pause)(struct vm *vm, gboolean on, GError **error);
 	gboolean (*nmi)(struct vm *vm, GError **error);
 	/*

@@ -5,6 +5,8 @@
 #include "stream.h"
 #include "vm_fake.h"
 
+#define FAKE_STATE_LEN	(128 << 10)
+
 enum what { SAYS_CONSOLE, SAYS_CHANNEL, GETS_CHANNEL, DIES };
 
 struct item {
@@ -191,40 +193,67 @@ static gboolean fake_boot(struct vm *vm, GError **error)
 	return TRUE;
 }
 
+/* Longer than a saved state's head, so that its bytes count. */
+static gboolean fake_state_write(const char *path, GError **error)
+{
+	g_autofree char *text = g_malloc(FAKE_STATE_LEN);
+
+	memset(text, '.', FAKE_STATE_LEN);
+	memcpy(text, "fake state", strlen("fake state"));
+	return g_file_set_contents(path, text, FAKE_STATE_LEN, error);
+}
+
 static gboolean fake_save(struct vm *vm, const char *path, GError **error)
 {
 	note(vm, "save", NULL);
 	if (fails(vm, VM_FAKE_FAIL_SAVE, error))
 		return FALSE;
 	vm->running = FALSE;
-	return g_file_set_contents(path, "fake state", -1, error);
+	return fake_state_write(path, error);
+}
+
+static gboolean read_state(const char *path, GError **error)
+{
+	g_autofree char *text = NULL;
+
+	if (!g_file_get_contents(path, &text, NULL, error))
+		return FALSE;
+	if (g_str_has_prefix(text, "fake state"))
+		return TRUE;
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s is not a state that save wrote", path);
+	return FALSE;
 }
 
 static gboolean fake_restore(struct vm *vm, const char *path, GError **error)
 {
-	g_autofree char *text = NULL;
-
 	note(vm, "restore", NULL);
-	if (fails(vm, VM_FAKE_FAIL_RESTORE, error) || !g_file_get_contents(path, &text, NULL, error))
+	if (fails(vm, VM_FAKE_FAIL_RESTORE, error) || !read_state(path, error))
 		return FALSE;
-	if (strcmp(text, "fake state")) {
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s is not a state that save wrote", path);
-		return FALSE;
-	}
 	start(vm, TRUE);
 	return TRUE;
 }
 
-static gboolean fake_checkpoint(struct vm *vm, const char *tag, GError **error)
+/* In a thread of its own: what it did is noted when it wakes. */
+static gboolean fake_standby(struct vm *vm, const char *path, GError **error)
 {
-	note(vm, "checkpoint", tag);
-	return !fails(vm, VM_FAKE_FAIL_CHECKPOINT, error);
+	return !fails(vm, VM_FAKE_FAIL_STANDBY, error) && read_state(path, error);
 }
 
-static gboolean fake_rollback(struct vm *vm, const char *tag, GError **error)
+static gboolean fake_wake(struct vm *vm, GError **error)
 {
-	note(vm, "rollback", tag);
-	return !fails(vm, VM_FAKE_FAIL_ROLLBACK, error);
+	note(vm, "wake", NULL);
+	if (fails(vm, VM_FAKE_FAIL_WAKE, error))
+		return FALSE;
+	start(vm, TRUE);
+	return TRUE;
+}
+
+static void fake_kill(struct vm *vm)
+{
+	note(vm, "kill", NULL);
+	g_clear_handle_id(&vm->idle, g_source_remove);
+	vm->running = FALSE;
+	vm->told_gone = TRUE;
 }
 
 static gboolean fake_pause(struct vm *vm, gboolean on, GError **error)
@@ -295,8 +324,9 @@ const struct vm_driver vm_fake = {
 	.boot = fake_boot,
 	.save = fake_save,
 	.restore = fake_restore,
-	.checkpoint = fake_checkpoint,
-	.rollback = fake_rollback,
+	.standby = fake_standby,
+	.wake = fake_wake,
+	.kill = fake_kill,
 	.pause = fake_pause,
 	.nmi = fake_nmi,
 	.dump = fake_dump,

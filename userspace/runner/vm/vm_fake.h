@@ -14,8 +14,8 @@ enum vm_fake_fail {
 	VM_FAKE_FAIL_BOOT	= 1 << 1,
 	VM_FAKE_FAIL_SAVE	= 1 << 2,
 	VM_FAKE_FAIL_RESTORE	= 1 << 3,
-	VM_FAKE_FAIL_CHECKPOINT	= 1 << 4,
-	VM_FAKE_FAIL_ROLLBACK	= 1 << 5,
+	VM_FAKE_FAIL_STANDBY	= 1 << 4,
+	VM_FAKE_FAIL_WAKE	= 1 << 5,
 };
 
 struct vm_fake_script {
@@ -28,7 +28,7 @@ struct vm_fake_script {
 	/* -1, or a connected socket whose other end is the agent; taken over. Then `agent` is not called. */
 	int channel_fd;
 	unsigned int fail;		/* enum vm_fake_fail: these say VX_ERROR_UNAVAILABLE */
-	GString *calls;			/* if not NULL: each call is noted, "boot;checkpoint a;rollback a;..." */
+	GString *calls;			/* if not NULL: each call is noted, "boot;save;restore;..." */
 };
 
 void vm_fake_console(struct vm *vm, const void *data, gsize len);

@@ -28,9 +28,11 @@
 #include "fsutil.h"
 #include "kdump.h"
 #include "orphan.h"
+#include "save_image.h"
 #include "stream.h"
 #include "vm.h"
 
+#define SAVE_CHANNELS	4
 #define KILL_WAIT_MS	5000
 /* After QEMU's end, libvirt says why within milliseconds; a guest is gone all the same if it never does. */
 #define REASON_WAIT_MS	1000
@@ -43,7 +45,6 @@ struct vm {
 	virConnectPtr conn;
 	virDomainPtr dom;
 	struct stream *console, *channel;
-	int lifecycle_cb, shutdown_cb;	/* -1: not registered */
 	int pidfd;			/* of QEMU, -1: not known */
 	gint64 pid;
 	gboolean status_known;
@@ -306,13 +307,31 @@ static void set_why(struct vm *vm, enum vm_gone why)
 	vm->why_known = TRUE;
 }
 
+/* A connection takes each callback once, and tells it of all its guests. */
+static struct {
+	virConnectPtr conn;
+	int lifecycle, shutdown;	/* -1: not registered */
+	GPtrArray *vms;			/* borrowed */
+} events;
+
+static struct vm *vm_of(virDomainPtr dom)
+{
+	for (guint i = 0; events.vms && i < events.vms->len; i++) {
+		struct vm *vm = events.vms->pdata[i];
+
+		if (!g_strcmp0(virDomainGetName(dom), vm->config->name))
+			return vm;
+	}
+	return NULL;
+}
+
 /* QEMU's SHUTDOWN event: the only place that tells a reset from a power-off. */
 static void on_shutdown_event(virConnectPtr conn, virDomainPtr dom, const char *event, long long seconds,
 			      unsigned int micros, const char *details, void *ctx)
 {
-	struct vm *vm = ctx;
+	struct vm *vm = vm_of(dom);
 
-	if (!details)
+	if (!details || !vm)
 		return;
 	if (strstr(details, "guest-reset"))
 		set_why(vm, VM_GONE_REBOOT);
@@ -331,9 +350,9 @@ static gboolean qemu_is_alive(struct vm *vm)
 
 static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *ctx)
 {
-	struct vm *vm = ctx;
+	struct vm *vm = vm_of(dom);
 
-	if (event != VIR_DOMAIN_EVENT_STOPPED)
+	if (event != VIR_DOMAIN_EVENT_STOPPED || !vm)
 		return 0;
 	/* Or it is about a predecessor of the same name. */
 	if (!vm->config->uri && (vm->pidfd < 0 || qemu_is_alive(vm)))
@@ -350,16 +369,31 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
 
 static gboolean watch_events(struct vm *vm, GError **error)
 {
-	vm->lifecycle_cb = virConnectDomainEventRegisterAny(vm->conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-							    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), vm, NULL);
-	if (vm->lifecycle_cb < 0) {
-		set_libvirt_error(error, "cannot hear of the guest's end");
-		return FALSE;
+	if (!events.vms)
+		events.vms = g_ptr_array_new();
+	if (!events.vms->len) {
+		events.conn = vm->conn;
+		events.lifecycle = virConnectDomainEventRegisterAny(vm->conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+								    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), NULL, NULL);
+		if (events.lifecycle < 0) {
+			set_libvirt_error(error, "cannot hear of the guest's end");
+			return FALSE;
+		}
+		/* Without it a reset looks like a power-off, no more. */
+		events.shutdown = virConnectDomainQemuMonitorEventRegister(vm->conn, NULL, "SHUTDOWN",
+									   on_shutdown_event, NULL, NULL, 0);
 	}
-	/* Without it a reset looks like a power-off, no more. */
-	vm->shutdown_cb = virConnectDomainQemuMonitorEventRegister(vm->conn, NULL, "SHUTDOWN", on_shutdown_event,
-								   vm, NULL, 0);
+	g_ptr_array_add(events.vms, vm);
 	return TRUE;
+}
+
+static void unwatch_events(struct vm *vm)
+{
+	if (!events.vms || !g_ptr_array_remove_fast(events.vms, vm) || events.vms->len)
+		return;
+	virConnectDomainEventDeregisterAny(events.conn, events.lifecycle);
+	if (events.shutdown >= 0)
+		virConnectDomainQemuMonitorEventDeregister(events.conn, events.shutdown);
 }
 
 /* --- Life cycle ---------------------------------------------------------- */
@@ -384,12 +418,20 @@ static void close_streams(struct vm *vm)
 	g_clear_pointer(&vm->channel, stream_free);
 }
 
+/* Caller frees. */
+static char *socket_path(struct vm *vm, const char *what)
+{
+	g_autofree char *name = g_strconcat(vm->config->name, ".", what, NULL);
+
+	return g_build_filename(vm->config->rundir, name, NULL);
+}
+
 static gboolean open_streams(struct vm *vm, GError **error)
 {
 	const struct stream_ops console = { .bytes = on_console, .hangup = on_hangup, .ctx = vm };
 	const struct stream_ops channel = { .bytes = on_channel, .hangup = on_hangup, .ctx = vm };
-	g_autofree char *console_path = g_build_filename(vm->config->rundir, "console", NULL);
-	g_autofree char *channel_path = g_build_filename(vm->config->rundir, "channel", NULL);
+	g_autofree char *console_path = socket_path(vm, "console");
+	g_autofree char *channel_path = socket_path(vm, "channel");
 
 	vm->console = stream_listen(console_path, &console, error);
 	if (vm->console)
@@ -405,12 +447,17 @@ static struct vm *libvirt_create(const struct vm_config *config, const struct vm
 
 	vm->config = config;
 	vm->sink = *sink;
-	vm->lifecycle_cb = vm->shutdown_cb = vm->pidfd = -1;
+	vm->pidfd = -1;
 	vm->conn = open_connection(config, error);
 	if (vm->conn && watch_events(vm, error) && open_streams(vm, error))
 		return vm;
 	libvirt_destroy(vm);
 	return NULL;
+}
+
+static gboolean send_kill(struct vm *vm)
+{
+	return vm->pidfd >= 0 && !syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0);
 }
 
 /*
@@ -421,7 +468,7 @@ static void kill_qemu(struct vm *vm)
 {
 	struct pollfd gone = { .fd = vm->pidfd, .events = POLLIN };
 
-	if (vm->pidfd < 0 || syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0))
+	if (!send_kill(vm))
 		return;
 	while (poll(&gone, 1, KILL_WAIT_MS) < 0 && errno == EINTR)
 		;
@@ -436,11 +483,32 @@ static void stop_watching(struct vm *vm)
 	g_clear_handle_id(&vm->gone_idle, g_source_remove);
 }
 
+static void libvirt_kill(struct vm *vm)
+{
+	stop_watching(vm);
+	stream_drain(vm->console);
+	stream_drain(vm->channel);
+	close_streams(vm);
+	send_kill(vm);
+}
+
+/* One on standby was not taken over. */
+static void know_qemu(struct vm *vm)
+{
+	if (!vm->channel || vm->pidfd >= 0)
+		return;
+	stream_drain(vm->channel);
+	vm->pid = stream_peer_pid(vm->channel);
+	if (vm->pid)
+		vm->pidfd = syscall(SYS_pidfd_open, (pid_t)vm->pid, 0);
+}
+
 static void libvirt_destroy(struct vm *vm)
 {
 	if (!vm)
 		return;
 	stop_watching(vm);
+	know_qemu(vm);
 	kill_qemu(vm);
 	/*
 	 * libvirt sees QEMU's end by itself, 0.2 s later if it looked too early; waiting for that would be idle, as
@@ -450,10 +518,7 @@ static void libvirt_destroy(struct vm *vm)
 		virDomainDestroy(vm->dom);
 	if (vm->dom)
 		virDomainFree(vm->dom);
-	if (vm->lifecycle_cb >= 0)
-		virConnectDomainEventDeregisterAny(vm->conn, vm->lifecycle_cb);
-	if (vm->shutdown_cb >= 0)
-		virConnectDomainQemuMonitorEventDeregister(vm->conn, vm->shutdown_cb);
+	unwatch_events(vm);
 	if (vm->conn)
 		virConnectClose(vm->conn);
 	close_streams(vm);
@@ -464,8 +529,8 @@ static void libvirt_destroy(struct vm *vm)
 
 static char *build_xml(struct vm *vm, GError **error)
 {
-	g_autofree char *console = g_build_filename(vm->config->rundir, "console", NULL);
-	g_autofree char *channel = g_build_filename(vm->config->rundir, "channel", NULL);
+	g_autofree char *console = socket_path(vm, "console");
+	g_autofree char *channel = socket_path(vm, "channel");
 	const struct domain_paths paths = { console, channel };
 	unsigned long version = 0;
 
@@ -478,10 +543,7 @@ static char *build_xml(struct vm *vm, GError **error)
 static gboolean take_over(struct vm *vm, GError **error)
 {
 	stream_drain(vm->console);
-	stream_drain(vm->channel);
-	vm->pid = stream_peer_pid(vm->channel);
-	if (vm->pid)
-		vm->pidfd = syscall(SYS_pidfd_open, (pid_t)vm->pid, 0);
+	know_qemu(vm);
 	if (vm->pidfd < 0 || !stream_is_connected(vm->channel)) {
 		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s", vm->config->uri ?
 			    "QEMU did not connect to this run's sockets: the libvirt at that address must be on this "
@@ -546,74 +608,70 @@ static gboolean libvirt_save(struct vm *vm, const char *path, GError **error)
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_FILE, path);
 	/* Each page at its own place: 4 GiB of guest are read back in 0.1 s. Nor does it need libvirt's iohelper. */
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_IMAGE_FORMAT, "sparse");
+	/* Nearly all of it is looking for pages that are zero: 0.45 s instead of 0.7 s for 4 GiB on two CPUs. */
+	g_assert(!virTypedParamsAddInt(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_PARALLEL_CHANNELS,
+				       (int)CLAMP(g_get_num_processors(), 1, SAVE_CHANNELS)));
 	reaper = orphan_reaper_start();
 	ret = virDomainSaveParams(vm->dom, params, n, VIR_DOMAIN_SAVE_RUNNING);
 	orphan_reaper_stop(reaper);
 	virTypedParamsFree(params, n);
-	if (ret)
+	if (ret) {
 		set_libvirt_error(error, "cannot save the guest's state");
-	return !ret;
+		return FALSE;
+	}
+	/* What it said until then. */
+	stream_drain(vm->console);
+	stream_drain(vm->channel);
+	return TRUE;
 }
 
-static gboolean libvirt_restore(struct vm *vm, const char *path, GError **error)
+static gboolean start_from(struct vm *vm, const char *path, unsigned int flags, GError **error)
 {
-	g_autofree char *xml = build_xml(vm, error);
+	g_autofree char *xml = build_xml(vm, error), *uuid = domain_uuid(vm->config->name);
 	struct orphan_reaper *reaper;
 	virTypedParameterPtr params = NULL;
 	int n = 0, max = 0, ret;
 
-	if (!xml)
+	if (!xml || !save_image_rename(path, vm->config->name, uuid, error))
 		return FALSE;
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_FILE, path);
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_DXML, xml);
 	reaper = orphan_reaper_start();
 	clear_predecessor(vm);
-	ret = virDomainRestoreParams(vm->conn, params, n, VIR_DOMAIN_SAVE_RUNNING);
+	ret = virDomainRestoreParams(vm->conn, params, n, flags);
 	orphan_reaper_stop(reaper);
 	virTypedParamsFree(params, n);
 	if (!ret)
 		vm->dom = virDomainLookupByName(vm->conn, vm->config->name);
-	if (!vm->dom) {
+	if (!vm->dom)
 		set_libvirt_error(error, "cannot restore the guest's state");
+	return vm->dom != NULL;
+}
+
+static gboolean libvirt_restore(struct vm *vm, const char *path, GError **error)
+{
+	return start_from(vm, path, VIR_DOMAIN_SAVE_RUNNING, error) && take_over(vm, error);
+}
+
+static gboolean libvirt_standby(struct vm *vm, const char *path, GError **error)
+{
+	/* Before QEMU is there, so that the main thread has nothing to tell. */
+	vm->quiet = TRUE;
+	return start_from(vm, path, VIR_DOMAIN_SAVE_PAUSED, error);
+}
+
+static gboolean libvirt_wake(struct vm *vm, GError **error)
+{
+	vm->quiet = FALSE;
+	if (!take_over(vm, error))
 		return FALSE;
-	}
-	return take_over(vm, error);
+	if (!virDomainResume(vm->dom))
+		return TRUE;
+	set_libvirt_error(error, "cannot wake the guest that stood by");
+	return FALSE;
 }
 
 /* --- While it runs ------------------------------------------------------- */
-
-/* A command of QEMU's human monitor; what it prints is an error. */
-static gboolean monitor(struct vm *vm, const char *verb, const char *tag, GError **error)
-{
-	g_autofree char *command = g_strdup_printf("%s %s", verb, tag);
-	char *said = NULL;
-	gboolean ok;
-
-	if (strspn(tag, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(tag) || !*tag) {
-		g_set_error(error, VX_ERROR, VX_ERROR_INTERNAL, "\"%s\" cannot name a checkpoint", tag);
-		return FALSE;
-	}
-	if (virDomainQemuMonitorCommand(vm->dom, command, &said, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)) {
-		set_libvirt_error(error, verb);
-		return FALSE;
-	}
-	g_strchomp(said);
-	ok = !*said;
-	if (!ok)
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s: %s", command, said);
-	free(said);
-	return ok;
-}
-
-static gboolean libvirt_checkpoint(struct vm *vm, const char *tag, GError **error)
-{
-	return monitor(vm, "savevm", tag, error);
-}
-
-static gboolean libvirt_rollback(struct vm *vm, const char *tag, GError **error)
-{
-	return monitor(vm, "loadvm", tag, error);
-}
 
 static gboolean libvirt_pause(struct vm *vm, gboolean on, GError **error)
 {
@@ -726,8 +784,9 @@ const struct vm_driver vm_libvirt = {
 	.boot = libvirt_boot,
 	.save = libvirt_save,
 	.restore = libvirt_restore,
-	.checkpoint = libvirt_checkpoint,
-	.rollback = libvirt_rollback,
+	.standby = libvirt_standby,
+	.wake = libvirt_wake,
+	.kill = libvirt_kill,
 	.pause = libvirt_pause,
 	.nmi = libvirt_nmi,
 	.dump = libvirt_dump,
