@@ -168,6 +168,36 @@ static void a_mended_module_is_not_seen_again(void **state)
 	}
 }
 
+/* The first bytes and the kernel's own word are there; what reads it is not ours to test. */
+static void a_dump_is_kept_with_the_first_crash(void **state)
+{
+	g_autofree char *dump = NULL;
+	json_t *json, *finding;
+	GMappedFile *map;
+
+	make_source();
+	{
+		RAN r = run_vexlab("run", "-q", "--json", "--dump", "--target", "./crashfs.yaml", "--cycles", "2", NULL);
+
+		expect_status(&r, 2);
+		json = expect_json(&r);
+	}
+	finding = finding_with(json, TITLE);
+	{
+		g_autofree char *dir = g_canonicalize_filename(word_at(json, "directory"), test_dir);
+
+		dump = g_build_filename(dir, word_at(finding, "evidence"), "memory.kdump", NULL);
+	}
+	map = g_mapped_file_new(dump, FALSE, NULL);
+	if (!map)
+		fail_msg("there is no %s", dump);
+	assert_true(g_mapped_file_get_length(map) > 16u << 20);
+	assert_memory_equal(g_mapped_file_get_contents(map), "KDUMP   ", 8);
+	assert_non_null(memmem(g_mapped_file_get_contents(map), 64 << 10, "OSRELEASE=", 10));
+	g_mapped_file_unref(map);
+	json_decref(json);
+}
+
 static void what_cannot_be_tried_is_no_outcome(void **state)
 {
 	RAN none = run_vexlab("replay", crashed_dir, "77", NULL);
@@ -187,6 +217,7 @@ int main(void)
 		cmocka_unit_test(a_crash_leaves_its_evidence),
 		cmocka_unit_test(the_crash_is_seen_again),
 		cmocka_unit_test(a_mended_module_is_not_seen_again),
+		cmocka_unit_test(a_dump_is_kept_with_the_first_crash),
 		cmocka_unit_test(what_cannot_be_tried_is_no_outcome),
 	};
 

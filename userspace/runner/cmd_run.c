@@ -15,7 +15,7 @@ struct options {
 	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control;
 	char **set;
 	int cycles, warmup, memory, vcpus;
-	gboolean json, quiet, tcg, cold, no_trace, fsmount, force, list;
+	gboolean json, quiet, tcg, cold, no_trace, fsmount, force, list, dump;
 };
 
 static void options_clear(struct options *o)
@@ -219,6 +219,7 @@ static int run(const struct options *o, struct progress *progress)
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
 		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
+		.dump = o->dump,
 		.handlers = o->handlers,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
@@ -284,6 +285,7 @@ int cmd_run(int argc, char **argv)
 		STR("noise", noise, "Crashes that are known and not to count: a pattern a line", "FILE"),
 		STR("cache", cache, "Where guest images and builds are kept", "DIR"),
 		STR("agent", agent, "Another agent binary", "FILE"),
+		FLAG("dump", dump, "Keep the guest's memory at the first crash or hang (for drgn, crash)"),
 		FLAG("force", force, "Accepted for scripts: a run never asks"),
 		FLAG("list", list, "List targets, scenarios and settings"),
 		{ NULL }

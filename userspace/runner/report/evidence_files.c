@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
 #include <string.h>
 
 #include "error.h"
@@ -18,6 +19,7 @@ struct gathering {
 	struct steplist *steps;
 	struct symbolizer *symbolizer;
 	gboolean *steps_written;
+	json_t *dump;			/* the record's word on it, or NULL */
 	GError *error;
 };
 
@@ -323,7 +325,39 @@ static void gather_clear(struct gathering *g)
 	steplist_free(g->steps);
 	symbolizer_free(g->symbolizer);
 	g_free(g->steps_written);
+	json_decref(g->dump);
 	g_clear_error(&g->error);
+}
+
+static void note_dump(struct gathering *g, const struct rec_entry *entry)
+{
+	json_t *json = entry->frame.type == VX_REC_REQUEST ? rec_entry_json(entry) : NULL;
+
+	if (!g->dump && !g_strcmp0(json_string_value(json_object_get(json, "do")), "dump"))
+		g->dump = json_incref(json);
+	json_decref(json);
+}
+
+/* The dump was made when its finding had no folder yet: it moves into that. */
+static void place_dump(const struct gathering *g)
+{
+	static const char *const names[] = { "memory.kdump", "memory.elf" };
+	const char *title = json_string_value(json_object_get(g->dump, "title"));
+	const struct finding *finding = NULL;
+	guint i;
+
+	for (i = 0; i < g->findings->len && !finding; i++) {
+		finding = g_ptr_array_index(g->findings, i);
+		if (g_strcmp0(finding->title, title))
+			finding = NULL;
+	}
+	for (i = 0; i < G_N_ELEMENTS(names) && finding; i++) {
+		g_autofree char *from = g_build_filename(g->dir, EVIDENCE_DIR, names[i], NULL);
+		g_autofree char *to = g_build_filename(g->dir, finding->folder, names[i], NULL);
+
+		/* Not there: it has moved before, or could not be made. */
+		(void)rename(from, to);
+	}
 }
 
 static gboolean gather(struct gathering *g, GError **error)
@@ -346,6 +380,7 @@ static gboolean gather(struct gathering *g, GError **error)
 	g->timeline = timeline_new(at, g->findings->len);
 	while (!g->error && rec_reader_next(reader, &entry)) {
 		steps_of_entry(g, &entry);
+		note_dump(g, &entry);
 		timeline_feed(g->timeline, &entry);
 	}
 	if (!g->error)
@@ -373,6 +408,7 @@ gboolean evidence_write(const char *dir, const struct analysis *an, GError **err
 		for (i = 0; i < g.findings->len && ok; i++)
 			ok = put_folder(&g, i, error);
 		ok = ok && keep_modules(dir, an, error);
+		place_dump(&g);
 	}
 	gather_clear(&g);
 	return ok;

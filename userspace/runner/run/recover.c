@@ -155,6 +155,8 @@ static gboolean set_up_again(struct run *run, GError **error)
 		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "the target cannot be set up again");
 		return FALSE;
 	}
+	if (run->tracing)
+		steplog_trace(run, &run->traced);
 	return !run->tracing || session_trace(run->session, &run->traced, &msg, error);
 }
 
@@ -288,6 +290,7 @@ gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_
 	if (ok && !run_guest_is_hurt(run))
 		return TRUE;
 	settle(run);
+	run_dump(run);
 	finding = worst(run);
 	cause = g_strdup(finding ? finding->title : *local ? (*local)->message : "the guest is hurt");
 	g_clear_error(local);

@@ -117,8 +117,11 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 	};
 
 	journal_json(run->journal, VX_REC_STEP_BEGIN, steplog_step(run, spec, &req));
-	if (!session_step(run->session, &req, spec->strings, res, error) || !record_ok(run, error))
+	if (!session_step(run->session, &req, spec->strings, res, error) || !record_ok(run, error)) {
+		run_dump(run);
 		return FALSE;
+	}
+	run_dump(run);
 	log_step(run, spec, &res->msg);
 	*outcome = res->msg.err == -ETIMEDOUT ? STEP_STUCK :
 		   res->msg.err || (spec->op == VX_STEP_EXEC && res->msg.value) ? STEP_FAILED :
@@ -300,6 +303,8 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 	gboolean usable;
 
 	say_ready(run);
+	if (!run_prepare_dump(run, error))
+		return FALSE;
 	if (scenario->alone)
 		return scenario->run(run, error);
 	if (!run_setup(run, &usable, error))
@@ -317,7 +322,7 @@ struct session_config run_session_config(const struct run_request *req, const st
 	return (struct session_config){
 		.config = req->config, .image = image, .agent = req->agent,
 		.cachedir = req->cachedir, .rundir = rundir, .driver = &vm_libvirt,
-		.uri = req->uri, .accel = accel, .cold = req->cold,
+		.uri = req->uri, .accel = accel, .vmcoreinfo = req->dump, .cold = req->cold,
 		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
 		.ssh = req->ssh, .cancellable = req->cancellable,
 	};
@@ -422,6 +427,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->accel = accel;
 	if (run_open_guest(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
+	run_dump(run);
 	session_close(g_steal_pointer(&run->session));
 	if ((!local || local->domain == SESSION_ERROR) && control_is_due(run))
 		control(run, scenario, local ? NULL : &local);

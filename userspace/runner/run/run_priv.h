@@ -19,6 +19,7 @@ struct run {
 	guint64 cycle;
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */
+	gboolean dumped;			/* once a run, tried or done */
 	struct vx_req_trace traced;		/* what the guest was last asked to trace */
 	gboolean tracing;			/* it was asked */
 	guint recoveries;			/* attempts so far */
@@ -61,6 +62,13 @@ json_t *steplog_step(const struct run *run, const struct step_spec *spec,
 		     const struct vx_req_step *req);
 json_t *steplog_run(const struct run *run, json_t *json);
 void steplog_trace(const struct run *run, const struct vx_req_trace *req);
+
+/*
+ * dump.c, for --dump. What the guest's kernel must do beforehand; and the dump at the first finding that
+ * has evidence: to be called before the guest is let go or brought back.
+ */
+gboolean run_prepare_dump(struct run *run, GError **error);
+void run_dump(struct run *run);
 
 /* TRUE once something was found after which going on proves nothing (panic, oops, hang). */
 gboolean run_guest_is_hurt(const struct run *run);

@@ -35,6 +35,7 @@ struct session_config {
 	const struct vm_driver *driver;
 	const char *uri;			/* libvirt's; NULL: embedded */
 	enum vm_accel accel;			/* resolved */
+	gboolean vmcoreinfo;			/* see vm.h */
 	gboolean cold;				/* boot anew, keep no state */
 	gboolean no_standby;			/* points: nothing runs beside the guest, going back takes longer */
 	unsigned int scratch_mib;		/* of the scratch disk in the guest */

@@ -126,7 +126,7 @@ static gboolean describe(struct session *s, GError **error)
 		.io_uring = !s->config.uri && vm_probe_io_uring(),
 		.firmware = s->config.uri ? NULL : vm_probe_firmware(),
 		.icount = s->config.icount, .ssh_port = s->config.ssh_port, .rundir = rundir_path(s->config.rundir),
-		.cachedir = s->config.cachedir,
+		.cachedir = s->config.cachedir, .vmcoreinfo = s->config.vmcoreinfo,
 	};
 	return TRUE;
 }

@@ -136,7 +136,10 @@ char *domain_xml(const struct vm_config *config, const struct domain_paths *path
 	add_uuid(xml, config->name);
 	add(xml, "<memory unit='MiB'>%u</memory><vcpu>%u</vcpu>", config->memory_mib, config->vcpus);
 	add_boot(xml, config);
-	add(xml, "<features><acpi/><apic/><smm state='off'/></features>");
+	add(xml, "<features><acpi/><apic/><smm state='off'/>");
+	if (config->vmcoreinfo)
+		add(xml, "<vmcoreinfo state='on'/>");
+	add(xml, "</features>");
 	add_cpu(xml, config, qemu_version);
 	add(xml, "<clock offset='utc'/><on_poweroff>destroy</on_poweroff><on_reboot>destroy</on_reboot>"
 	    "<on_crash>destroy</on_crash><devices><controller type='usb' model='none'/>"

@@ -36,6 +36,7 @@ struct vm_config {
 	unsigned int memory_mib, vcpus;
 	gboolean icount;	/* TCG only: a guest's clock that counts instructions, one a ns; one CPU at a time */
 	gboolean io_uring;	/* disks' requests through io_uring instead of threads */
+	gboolean vmcoreinfo;	/* a place for the kernel to say what a reader of its memory must know */
 	const char *firmware;	/* a ROM image on the host (accel.h); NULL: the machine's own */
 	const struct vm_disk *disks;
 	unsigned int ndisks;
@@ -88,6 +89,11 @@ struct vm_driver {
 	void (*kill)(struct vm *vm);
 	gboolean (*pause)(struct vm *vm, gboolean on, GError **error);
 	gboolean (*nmi)(struct vm *vm, GError **error);
+	/*
+	 * Writes the memory of a guest whose QEMU lives to a new file, an absolute path; it stands still meanwhile, then goes on.
+	 * *kdump: in makedumpfile's compressed format, else as an ELF core, where QEMU has no other.
+	 */
+	gboolean (*dump)(struct vm *vm, const char *path, gboolean *kdump, GError **error);
 	/* Of config.disks, writable; told to a running guest's driver, which takes its time to believe it. */
 	gboolean (*resize_disk)(struct vm *vm, unsigned int index, guint64 bytes, GError **error);
 	/* Queue bytes to the agent's channel; never blocks, keeps order. */

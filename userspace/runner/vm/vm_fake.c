@@ -268,6 +268,17 @@ static gboolean fake_nmi(struct vm *vm, GError **error)
 	return TRUE;
 }
 
+static gboolean fake_dump(struct vm *vm, const char *path, gboolean *kdump, GError **error)
+{
+	note(vm, "dump", NULL);
+	if (!vm->running) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "the guest does not run");
+		return FALSE;
+	}
+	*kdump = TRUE;
+	return g_file_set_contents(path, "KDUMP   fake", -1, error);
+}
+
 static gboolean fake_resize_disk(struct vm *vm, unsigned int index, guint64 bytes, GError **error)
 {
 	g_autofree char *what = g_strdup_printf("%u %" G_GUINT64_FORMAT, index, bytes);
@@ -318,6 +329,7 @@ const struct vm_driver vm_fake = {
 	.kill = fake_kill,
 	.pause = fake_pause,
 	.nmi = fake_nmi,
+	.dump = fake_dump,
 	.resize_disk = fake_resize_disk,
 	.channel_write = fake_channel_write,
 	.channel_pending = fake_channel_pending,
