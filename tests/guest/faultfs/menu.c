@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nmi.h>
+#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -211,9 +212,16 @@ static int fault_dead(void)
 	return 0;
 }
 
-/* What the soft lockup detector would say first is kept from it. */
+static void nobody_comes(struct rcu_head *head)
+{
+}
+
+/* Somebody waits for a grace period, and the soft lockup detector is kept from saying it first. */
 static int fault_rcu_stall(void)
 {
+	static struct rcu_head waiting;
+
+	call_rcu(&waiting, nobody_comes);
 	rcu_read_lock();
 	for (;;)
 		touch_softlockup_watchdog();
