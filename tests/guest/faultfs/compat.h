@@ -95,6 +95,33 @@ static const struct address_space_operations compat_ram_aops = {
 };
 #endif
 
+/* 5.12 0ce20dd84089: KFENCE. Where it is not, nobody watches, and any object will do. */
+#ifdef CONFIG_KFENCE
+#include <linux/kfence.h>
+static inline bool compat_is_watched(const void *object)
+{
+	return is_kfence_address(object);
+}
+#else
+static inline bool compat_is_watched(const void *object)
+{
+	return true;
+}
+#endif
+
+/* An interrupt that finds no table to look itself up in, nor the fault of that, nor that one's. */
+static inline void compat_triple_fault(void)
+{
+#ifdef CONFIG_X86
+	static const struct {
+		u16 limit;
+		unsigned long base;
+	} __packed no_table;
+
+	asm volatile("lidt %0\n\tint3" : : "m" (no_table));
+#endif
+}
+
 /* 6.19: a dentry that must outlive its users is marked so, and umount knows; before, each was pinned by hand. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
 static inline void compat_pin(struct dentry *dentry, struct inode *inode)

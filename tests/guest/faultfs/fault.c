@@ -68,7 +68,7 @@ int faults_strike(const struct faults *faults, enum fault_point point)
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < FAULTS; i++) {
+	for (i = 0; faults && i < FAULTS; i++) {
 		fault = &faults_table[i];
 		if (fault->point != point || !faults->value[i])
 			continue;
@@ -76,7 +76,7 @@ int faults_strike(const struct faults *faults, enum fault_point point)
 		if (err)
 			return err;
 	}
-	return 0;
+	return menu_strike(point);
 }
 
 void faults_show(const struct faults *faults, struct seq_file *m)

@@ -8,9 +8,16 @@
 
 static const struct inode_operations faultfs_dir_ops;
 
+static ssize_t faultfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	int err = faults_strike(NULL, FAULT_AT_WRITE);
+
+	return err ? err : generic_file_write_iter(iocb, from);
+}
+
 static const struct file_operations faultfs_file_ops = {
 	.read_iter	= generic_file_read_iter,
-	.write_iter	= generic_file_write_iter,
+	.write_iter	= faultfs_write_iter,
 	.mmap		= generic_file_mmap,
 	.fsync		= noop_fsync,
 	.llseek		= generic_file_llseek,

@@ -15,12 +15,16 @@ static struct file_system_type faultfs_type = {
 
 static int __init faultfs_init(void)
 {
-	return register_filesystem(&faultfs_type);
+	int err = faults_strike(NULL, FAULT_AT_INIT);
+
+	return err ? err : register_filesystem(&faultfs_type);
 }
 
 static void __exit faultfs_exit(void)
 {
 	unregister_filesystem(&faultfs_type);
+	faults_strike(NULL, FAULT_AT_EXIT);
+	menu_exit();
 }
 
 module_init(faultfs_init);

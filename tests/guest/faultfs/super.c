@@ -164,6 +164,7 @@ void faultfs_kill_sb(struct super_block *sb)
 {
 	struct faultfs *fs = faultfs_of(sb);
 
+	faults_strike(&fs->faults, FAULT_AT_KILL_SB);
 	compat_unpin_all(sb);
 	kill_block_super(sb);
 	kfree(fs);

@@ -9,7 +9,7 @@
 #include "detect.h"
 #include "oops.h"
 
-#define STEPS_KEPT	16u
+#define STEPS_KEPT	512u			/* a report may take a second to be over, a step half a millisecond */
 #define CHUNKS_KEPT	512u
 #define TITLES_KEPT	32u
 #define TOLD_MAX	100u			/* findings a step: a guest may flood its console */
@@ -162,21 +162,50 @@ static void note_printed(struct console *con, const struct rec_entry *entry)
 
 /* ---- whom to blame --------------------------------------------------------------------- */
 
-/* "func+0x12/0x340 [vexfs]", not "Modules linked in: vexfs(OE)". */
-static gboolean in_frames(const struct console *con, const struct oops_event *event)
+/* "func+0x12/0x340 [vexfs]", not "Modules linked in: vexfs(OE)": the first of them, NULL: none. */
+static const char *in_frames(const struct console *con, const struct oops_event *event)
 {
 	g_autofree char *tag = g_strdup_printf(" [%s", con->module);
 	const char *p = event->text, *end = event->text + event->text_len;
 	gsize len = strlen(tag);
 
 	if (!con->module[0])
-		return FALSE;
+		return NULL;
 	while ((p = memmem(p, (gsize)(end - p), tag, len))) {
 		p += len;
 		if (p < end && (*p == ']' || *p == ' ' || *p == '('))
-			return TRUE;
+			return p - len;
 	}
-	return FALSE;
+	return NULL;
+}
+
+static gboolean is_name(char c)
+{
+	return g_ascii_isalnum(c) || c == '_' || c == '.';
+}
+
+/*
+ * A title names what the convention wants: of a stall the system call, of a recursion too.
+ * Where that is not the target's, the guilty one is the target's innermost.
+ */
+static void name_the_guilty(struct finding *finding, const struct console *con, const struct oops_event *event)
+{
+	const char *end = in_frames(con, event), *name;
+
+	finding->function = event->function[0] ? g_strdup(event->function) : NULL;
+	finding->module = event->module[0] ? g_strdup(event->module) : NULL;
+	if (!end || !g_strcmp0(finding->module, con->module))
+		return;
+	while (end > event->text && *end != '+' && *end != '\n')
+		end--;
+	for (name = end; name > event->text && is_name(name[-1]); name--)
+		;
+	if (*end != '+' || name == end)
+		return;
+	g_free(finding->function);
+	g_free(finding->module);
+	finding->function = g_strndup(name, MIN((gsize)(end - name), OOPS_NAME_MAX));
+	finding->module = g_strdup(con->module);
 }
 
 static enum blame blame(const struct console *con, const struct oops_event *event,
@@ -240,8 +269,7 @@ static void on_event(void *ctx, const struct oops_event *event)
 	finding->cycle = mark ? mark->cycle : 0;
 	finding->realtime_ns = realtime_of(con, event);
 	finding->kernel_ns = event->kernel_ns;
-	finding->function = event->function[0] ? g_strdup(event->function) : NULL;
-	finding->module = event->module[0] ? g_strdup(event->module) : NULL;
+	name_the_guilty(finding, con, event);
 	finding->corrupted = event->corrupted;
 	finding->noise = event->noise;
 	add_lines(finding, event);

@@ -315,6 +315,13 @@ static gboolean same_task(enum oops_origin origin, guint32 id, const struct hear
 	return origin == ORIGIN_TASK && oops_line_same_origin(&heard->line, origin, id);
 }
 
+/* Watchdogs take turns, and a cache that is destroyed is told of twice. */
+static gboolean tells_again(enum oops_class class, const struct oops_rule *rule)
+{
+	return rule && ((report_is_hang(class) && report_is_hang(rule->class)) ||
+			(class == OOPS_SLAB_LEFT && rule->class == OOPS_SLAB_LEFT));
+}
+
 /* Does the header tell of a crash that `report`, still open, has told of? */
 static gboolean folds(struct oops_stream *s, const struct report *report,
 		      const struct oops_key *key, const struct heard *heard)
@@ -325,11 +332,13 @@ static gboolean folds(struct oops_stream *s, const struct report *report,
 		return TRUE;
 	if (report_is_fatal(report->class) && same_task(report->origin, report->id, heard))
 		return TRUE;
-	if (report->ended || !report_near(report->class, report->kernel_ns, report->first_line, heard))
+	if (!report_near(report->class, report->kernel_ns, report->first_line, heard))
 		return FALSE;
+	rule = oops_rule_for(s->res, key, heard->line.text, heard->line.len);
+	if (report->ended)
+		return report->class == OOPS_SLAB_LEFT && tells_again(report->class, rule);
 	if (key->severity <= report->severity)
 		return TRUE;
-	rule = oops_rule_for(s->res, key, heard->line.text, heard->line.len);
 	return rule && rule->severity <= report->severity;
 }
 
@@ -341,7 +350,7 @@ static gboolean folds_into_delivered(const struct oops_stream *s, const struct o
 	if (!last->valid || !report_near(last->class, last->kernel_ns, last->line, heard))
 		return FALSE;
 	return (key->flags & KEY_AFTER) || same_task(last->origin, last->id, heard) ||
-	       (rule && report_is_hang(last->class) && report_is_hang(rule->class));
+	       tells_again(last->class, rule);
 }
 
 static struct report *free_report(struct oops_stream *s)

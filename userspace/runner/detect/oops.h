@@ -109,8 +109,8 @@ int oops_add_noise(struct oops_stream *stream, const char *pattern);
 void oops_feed(struct oops_stream *stream, const void *data, size_t len);
 
 /*
- * Nothing has come for a while: closes the reports that have seen their end marker,
- * or all of them. An incomplete line stays in hand.
+ * Nothing has come for a while: closes the reports that have seen their end marker or
+ * the end of their stack, or all of them. An incomplete line stays in hand.
  */
 void oops_settle(struct oops_stream *stream, bool all);
 

@@ -110,6 +110,9 @@ void report_hear(struct report *report, const struct heard *heard, gboolean head
 		report->last_ns = line->kernel_ns;
 	if (heard_mark(heard, MARK_END_TRACE) || (heard_mark(heard, MARK_RULER) && report->lines > 5))
 		report->ended = TRUE;
+	/* A stall goes on with other CPUs, which may take their time. */
+	if (heard_mark(heard, MARK_END_STACK) && !report_is_hang(report->class))
+		report->rests = TRUE;
 	if (repeats(report, heard) && !header)
 		return;
 	if (report->text->len + line->len + 1 > OOPS_TEXT_MAX)

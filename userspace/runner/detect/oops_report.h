@@ -26,6 +26,7 @@ struct report {
 	gboolean all_cpus;		/* CPUs were asked for their stacks: theirs belong to it */
 	gboolean skipping;		/* the rest repeats what is known */
 	gboolean ended;			/* its end marker was seen */
+	gboolean rests;			/* its stack has ended: complete, if nothing follows */
 	gboolean panicked;
 	gboolean follows;		/* the aftermath of a report that has been delivered */
 };

@@ -216,6 +216,8 @@ gboolean oops_blame(struct regexes *res, const struct oops_rule *rule, const cha
 
 	if (!sound && rule->frames2)
 		sound = walk_all(res, rule, rule->frames2, text, len, ret);
+	if (!sound && rule->frames3)
+		sound = walk_all(res, rule, rule->frames3, text, len, ret);
 	return sound;
 }
 

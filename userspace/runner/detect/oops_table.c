@@ -77,12 +77,13 @@ static const struct oops_rule bug_rules[] = {
 	  .frames = in_kmsan, .flags = RULE_NO_STACK,
 	  .skip = "alloc_skb|netlink_ack|netlink_rcv_skb|_encrypt$|^(?:crypto|cipher|drbg|rng)_" },
 	{ "BUG: KCSAN: (.*)", "KCSAN: $1", OOPS_KCSAN, OOPS_MEDIUM, .flags = RULE_NO_STACK },
+	/* its stacks have no heading that could be missed */
 	{ "BUG: KFENCE: (use-after-free|out-of-bounds) (read|write) in " RE_FUNC,
-	  "KFENCE: $1 $2 in $F", OOPS_KFENCE, OOPS_HIGH, .frames = in_kfence },
+	  "KFENCE: $1 $2 in $F", OOPS_KFENCE, OOPS_HIGH, .frames = in_kfence, .flags = RULE_NO_STACK },
 	{ "BUG: KFENCE: invalid free in " RE_FUNC, "KFENCE: invalid free in $F", OOPS_KFENCE,
 	  OOPS_HIGH, .frames = in_kfence, .flags = RULE_NO_STACK },
 	{ "BUG: KFENCE: invalid (read|write) in " RE_FUNC, "KFENCE: invalid $1 in $F",
-	  OOPS_KFENCE, OOPS_HIGH, .frames = in_kfence },
+	  OOPS_KFENCE, OOPS_HIGH, .frames = in_kfence, .flags = RULE_NO_STACK },
 	{ "BUG: KFENCE: memory corruption in " RE_FUNC, "KFENCE: memory corruption in $F",
 	  OOPS_KFENCE, OOPS_HIGH, .frames = in_kfence, .flags = RULE_NO_STACK },
 	/* bad accesses */
@@ -117,7 +118,7 @@ static const struct oops_rule bug_rules[] = {
 	  OOPS_LOCKDEP, OOPS_MEDIUM, TRACE,
 	  .skip = "dump_stack|preemption|preempt|debug_|processor_id|this_cpu" },
 	{ "BUG: scheduling while atomic", "BUG: scheduling while atomic in $F", OOPS_ATOMIC_SLEEP,
-	  OOPS_MEDIUM, TRACE, .skip = "schedule" },
+	  OOPS_MEDIUM, TRACE, .skip = "schedule|^msleep|^usleep_range" },
 	{ "BUG: sleeping function called from invalid context at",
 	  "BUG: sleeping function called from invalid context in $F", OOPS_ATOMIC_SLEEP, OOPS_MEDIUM,
 	  TRACE },
@@ -239,9 +240,11 @@ static const struct oops_rule info_rules[] = {
 	  OOPS_MEDIUM, { "is trying to acquire", "at: " RE_PC " +" RE_FUNC } },
 	{ "INFO: inconsistent lock state", "inconsistent lock state in $1", OOPS_LOCKDEP, OOPS_MEDIUM,
 	  { "takes", "at: " RE_PC " +" RE_FUNC } },
+	/* newer kernels print registers and stack of the loop itself, not the interrupt's */
 	{ "INFO: rcu_(?:preempt|sched|bh|tasks) (?:self-)?detected(?: expedited)? stall",
 	  "INFO: rcu detected stall in $F", OOPS_RCU_STALL, OOPS_HIGH, .frames = in_stall,
-	  .frames2 = in_stall_irq, .skip = RE_TIMER_IRQ "|rcu", .pick = PICK_STALL },
+	  .frames2 = in_stall_irq, .frames3 = in_trap,
+	  .skip = RE_TIMER_IRQ "|rcu", .pick = PICK_STALL },
 	{ "INFO: trying to register non-static key", "INFO: trying to register non-static key in $F",
 	  OOPS_LOCKDEP, OOPS_MEDIUM, TRACE, .skip = "stack|lock|IRQ" },
 	{ "INFO: suspicious RCU usage", "INFO: suspicious RCU usage in $F", OOPS_LOCKDEP, OOPS_MEDIUM,
@@ -310,6 +313,8 @@ static const struct oops_rule panic_rules[] = {
 	  .skip = "schedule|retint_kernel", .pick = PICK_STALL },
 	{ PANIC "kernel stack overflow", "kernel stack overflow in $F", OOPS_STACK, OOPS_CRITICAL, TRACE,
 	  .skip = "bad_stack", .pick = PICK_STALL },
+	{ PANIC "(System is deadlocked on memory|Out of memory)", "kernel panic: $1", OOPS_NO_MEMORY,
+	  OOPS_CRITICAL },
 	{ PANIC "Attempted to kill init!", "kernel panic: Attempted to kill init!", OOPS_PANIC,
 	  OOPS_CRITICAL },
 	{ PANIC "Couldn't open N_TTY ldisc for [^ ]+ --- error -[0-9]+",
@@ -371,6 +376,8 @@ SAYS(recursive_rules, "Fixing recursive fault", "Fixing recursive fault but rebo
 
 /* The cache's name stays: it says what leaks. */
 static const struct oops_rule slab_left_rules[] = {
+	{ "BUG (\\S+) \\(.*\\): Objects remaining on __kmem_cache_shutdown", "BUG: slab cache $1 has objects left",
+	  OOPS_SLAB_LEFT, OOPS_MEDIUM, .flags = RULE_NO_STACK },
 	{ "Objects remaining (?:in (\\S+) )?on __kmem_cache_shutdown",
 	  "BUG: slab cache $1 has objects left", OOPS_SLAB_LEFT, OOPS_MEDIUM, .flags = RULE_NO_STACK },
 	{ "kmem_cache_destroy (\\S+): Slab cache still has objects", "BUG: slab cache $1 has objects left",
@@ -509,6 +516,7 @@ const guint oops_nkeys = G_N_ELEMENTS(oops_keys);
 
 const char *const oops_marks[MARKS] = {
 	[MARK_END_TRACE] = "---[ end trace",
+	[MARK_END_STACK] = "</TASK>",
 	[MARK_END_PANIC] = "---[ end Kernel panic",
 	[MARK_REBOOTING] = "Rebooting in ",
 	[MARK_PANIC] = "Kernel panic - not syncing",

@@ -36,6 +36,7 @@ struct oops_rule {
 	const char *more[2];
 	const char *const *frames;	/* patterns, FRAMES_STACK among them, NULL at the end */
 	const char *const *frames2;	/* when those find none */
+	const char *const *frames3;	/* and when these do not either */
 	const char *skip;		/* frames that are nobody's fault here, beside the common ones */
 	enum oops_pick pick;
 	unsigned int flags;
@@ -69,7 +70,7 @@ extern const guint oops_nkeys;
 
 /* Words that mean something inside a report. */
 enum oops_mark {
-	MARK_END_TRACE, MARK_END_PANIC, MARK_REBOOTING, MARK_PANIC, MARK_REPLAY, MARK_TAINT,
+	MARK_END_TRACE, MARK_END_STACK, MARK_END_PANIC, MARK_REBOOTING, MARK_PANIC, MARK_REPLAY, MARK_TAINT,
 	MARK_NMI, MARK_CIRCULAR, MARK_FOREIGN_1, MARK_FOREIGN_2, MARK_FOREIGN_3, MARK_QUESTION,
 	MARK_EOI, MARK_UNRELIABLE, MARK_RULER,
 	MARKS,
