@@ -54,6 +54,7 @@ enum vx_feature {
  *			and compare, rename, unlink; value: operations done
  *	SLEEP		n: ns
  *	NOP		nothing: what a round trip costs
+ *	WRITE		s: path, text: one write(2) into a file that is there; value: bytes written
  *	STATFS		s: path; value: f_type; output: "bsize blocks bfree files ffree\n"
  */
 enum vx_step_op {
@@ -72,6 +73,7 @@ enum vx_step_op {
 	VX_STEP_SLEEP		= 12,
 	VX_STEP_NOP		= 13,
 	VX_STEP_STATFS		= 14,
+	VX_STEP_WRITE		= 15,
 	VX_STEP_OPS,
 };
 

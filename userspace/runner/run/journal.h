@@ -28,6 +28,11 @@ VX_DEFINE_GUARD(struct journal, journal_close);
  */
 void journal_frame(struct journal *journal, const struct vx_frame *frame, const void *payload);
 void journal_console(struct journal *journal, const void *data, gsize len);
+/*
+ * A black box as the guest left it, unchecked: into the record whole, its events that have not come by now as a frame
+ * of their own (VX_FRAME_FROM_BOX), and a note of what it was worth.
+ */
+void journal_box(struct journal *journal, const void *data, gsize len);
 /* Takes over `json`. */
 void journal_json(struct journal *journal, enum vx_frame_type type, json_t *json);
 /* A line of the human log, with time. */

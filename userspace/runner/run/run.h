@@ -35,6 +35,8 @@ struct run_request {
 	const char *cachedir, *agent, *kernel_release;
 	const char *uri;
 	gboolean force_tcg, cold, no_trace, new_mount_api;
+	const char *probe_source;	/* kmod-probe's folder; NULL: without its module */
+	enum vm_box box;		/* how a dying guest's events get out */
 	unsigned int ssh_port;
 	const struct ssh_config *ssh;
 	const char *device;		/* block device in a foreign guest */
