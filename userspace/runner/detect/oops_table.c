@@ -49,8 +49,11 @@ static const char *const in_stall[] = { RE_TIMER_IRQ, RE_RIP, FRAMES_STACK, NULL
 static const char *const in_stall_irq[] = {
 	"(?:" RE_TIMER_IRQ "|Exception stack|el1h_64_irq)", FRAMES_STACK, NULL
 };
-/* Newer kernels print registers and stack of the loop itself, not the interrupt's; 0033 is user space. */
-static const char *const in_stall_loop[] = { "RIP: 0010:" RE_FUNC, RE_TRACE, FRAMES_STACK, NULL };
+/* Newer kernels print registers and stack of the loop itself, not the interrupt's; not of who is merely blocked. */
+static const char *const in_stall_loop[] = {
+	"self-detected stall|^NMI backtrace for cpu", "RIP: 0010:" RE_FUNC, RE_TRACE,
+	FRAMES_STACK, NULL
+};
 
 #define TRAP	.frames = in_trap
 #define TRACE	.frames = in_trace
