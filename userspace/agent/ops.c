@@ -186,6 +186,7 @@ static const struct {
 	[VX_STEP_SLEEP]		= { op_sleep, 0 },
 	[VX_STEP_NOP]		= { op_nop, 0 },
 	[VX_STEP_STATFS]	= { op_statfs, 1 },
+	[VX_STEP_FAULT]		= { op_fault, 0 },
 };
 
 int op_execute(struct op_run *run)

@@ -12,7 +12,7 @@
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
-	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *faults;
 	char **set;
 	int cycles, warmup, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, fsmount, force, list, dump;
@@ -22,7 +22,8 @@ static void options_clear(struct options *o)
 {
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
-			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control };
+			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
+			     &o->faults };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -220,7 +221,7 @@ static int run(const struct options *o, struct progress *progress)
 		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
 		.dump = o->dump,
-		.handlers = o->handlers,
+		.handlers = o->handlers, .faults = o->faults,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
 	if (!run_execute(&req, &outcome, &error)) {
@@ -263,6 +264,7 @@ int cmd_run(int argc, char **argv)
 		INT("warmup", warmup, "Cycles before them (5)", "N"),
 		STR("mount-options", mount_options, "Instead of the target's", "LIST"),
 		STR("module-params", params, "More parameters for insmod", "\"a=1 b=2\""),
+		STR("faults", faults, "Scenario faults: only these (all)", "oops@write,..."),
 		FLAG("fsmount", fsmount, "Mount by fsopen, fsconfig, fsmount, move_mount"),
 		FLAG("no-trace", no_trace, "Attach no probes: only the agent's own clock"),
 		STR("output", output, "Where runs are kept (runs)", "DIR"),
