@@ -200,6 +200,7 @@ static const struct {
 	[VX_STEP_NOP]		= { op_nop, 0 },
 	[VX_STEP_STATFS]	= { op_statfs, 1 },
 	[VX_STEP_WRITE]		= { op_write, 2 },
+	[VX_STEP_FAULT]		= { op_fault, 0 },
 };
 
 int op_execute(struct op_run *run)

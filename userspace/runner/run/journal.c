@@ -23,6 +23,9 @@ struct journal {
 	FILE *log, *console, *performance, *crashes;
 	gboolean console_midline;
 	gboolean console_busy;		/* bytes have come, silence has not */
+	const char *awaited;		/* on the console */
+	GString *unsearched;		/* what may be its beginning */
+	guint64 came_ns;
 	guint idle_timer;
 	double threshold_ms;
 	GError *error;
@@ -53,6 +56,7 @@ struct journal *journal_open(const char *dir, const char *stamp, double threshol
 	jn->threshold_ms = threshold_ms;
 	jn->detect = detect_new();
 	jn->arrived = arrived_new();
+	jn->unsearched = g_string_new(NULL);
 	jn->findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
 	jn->record = record_create(dir, error);
 	if (!jn->record ||
@@ -83,6 +87,7 @@ void journal_close(struct journal *jn)
 	detect_free(jn->detect);
 	arrived_free(jn->arrived);
 	g_ptr_array_unref(jn->findings);
+	g_string_free(jn->unsearched, TRUE);
 	g_clear_error(&jn->error);
 	g_free(jn->dir);
 	g_free(jn);
@@ -138,6 +143,7 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 	for (i = 0; i < findings->len; i++) {
 		struct finding *finding = g_ptr_array_index(findings, i);
 
+		finding->found_ns = (guint64)g_get_real_time() * 1000;
 		journal_log(jn, "FINDING %s %s: %s", severity_name(finding->severity),
 			    finding_class_name(finding->class), finding->title);
 		if (finding->class != FINDING_SLOW_OPERATION)
@@ -342,8 +348,35 @@ static gboolean on_quiet(gpointer ctx)
 	return G_SOURCE_REMOVE;
 }
 
+void journal_watch_for(struct journal *jn, const char *text)
+{
+	jn->awaited = text;
+	jn->came_ns = 0;
+	g_string_truncate(jn->unsearched, 0);
+}
+
+guint64 journal_came_ns(const struct journal *jn)
+{
+	return jn->came_ns;
+}
+
+static void search(struct journal *jn, const void *data, gsize len)
+{
+	const gsize keep = jn->awaited ? strlen(jn->awaited) - 1 : 0;
+	GString *text = jn->unsearched;
+
+	if (!jn->awaited || jn->came_ns)
+		return;
+	g_string_append_len(text, data, (gssize)len);
+	if (memmem(text->str, text->len, jn->awaited, keep + 1))
+		jn->came_ns = (guint64)g_get_real_time() * 1000;
+	if (text->len > keep)
+		g_string_erase(text, 0, (gssize)(text->len - keep));
+}
+
 void journal_console(struct journal *jn, const void *data, gsize len)
 {
+	search(jn, data, len);
 	while (len) {
 		gsize n = MIN(len, VX_FRAME_PAYLOAD_MAX);
 
