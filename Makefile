@@ -4,7 +4,7 @@
 #
 #	make run [TARGET=ext4] [VEXFS=/path/to/source] [ARGS=...]	install what is missing, build, make the guest, run
 #	make test							the same, then every test
-#	make setup | all | guest | bench | lint | fuzz | clean
+#	make setup | all | guest | bench | reliability | lint | fuzz | clean
 #
 # V=1 shows commands. A folder sees only the headers that its line in "Who may
 # include whom" names: a detector that includes vm.h does not compile.
@@ -39,7 +39,7 @@ BPFTOOL	:= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
 VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 
 # Entry points that must work on an empty machine come first: they install, then call make again.
-ENTRY	:= setup run test bench guest clean lint help
+ENTRY	:= setup run test bench reliability guest clean lint help
 ifneq ($(filter-out $(ENTRY),$(or $(MAKECMDGOALS),all)),)
 NEED_TOOLS := 1
 endif
@@ -129,7 +129,7 @@ bench: setup
 reliability: setup
 	@$(MAKE) -j$(JOBS) all
 	@$(B)/vexlab guest build
-	@tests/reliability/run.sh $(B) $(ARGS)
+	@tests/reliability/run.sh $(B) $(FAULTS)
 
 guest: setup
 	@$(MAKE) -j$(JOBS) all

@@ -600,7 +600,7 @@ void oops_settle(struct oops_stream *s, bool all)
 	guint i;
 
 	for (i = 0; i < OOPS_REPORTS_OPEN; i++)
-		if (s->reports[i].open && (all || s->reports[i].ended))
+		if (s->reports[i].open && (all || s->reports[i].ended || s->reports[i].rests))
 			close_report(s, &s->reports[i]);
 }
 

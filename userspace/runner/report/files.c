@@ -82,6 +82,13 @@ static gboolean write_crash_lines(const char *dir, const struct analysis *an, GE
 	return write_text(dir, "crash_events.jsonl", out->str, out->len, error);
 }
 
+static gboolean write_faults(const char *dir, const struct analysis *an, GError **error)
+{
+	g_autofree char *text = report_faults(an);
+
+	return !text || write_text(dir, "faults.md", text, strlen(text), error);
+}
+
 gboolean report_write_files(const char *dir, struct analysis *an, const struct verdict *v,
 			    GError **error)
 {
@@ -96,5 +103,5 @@ gboolean report_write_files(const char *dir, struct analysis *an, const struct v
 	       write_json(dir, "comprehensive_report.json", report_comprehensive(an, v), error) &&
 	       write_json(dir, metrics, report_metrics(an), error) &&
 	       write_text(dir, crashes, crash_log, strlen(crash_log), error) &&
-	       write_crash_lines(dir, an, error) && write_performance_lines(dir, an, error);
+	       write_crash_lines(dir, an, error) && write_faults(dir, an, error) && write_performance_lines(dir, an, error);
 }

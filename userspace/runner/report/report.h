@@ -19,12 +19,14 @@ json_t *report_performance_event(const struct vx_event_fsop *event, guint64 real
 				 double threshold_ms, guint64 memory_kb);
 /* crash_detection_TIMESTAMP.log. Caller frees. */
 char *report_crash_log(const struct analysis *an);
+/* faults.md, of the scenario faults; NULL: the record has none. Caller frees. */
+char *report_faults(const struct analysis *an);
 /* What a terminal shows at the end; `colour` for a terminal that wants it. Caller frees. */
 char *report_summary(const struct analysis *an, const struct verdict *verdict, gboolean colour);
 
 /*
  * Writes comprehensive_report.json, performance_metrics_*.json, crash_detection_*.log and
- * crash_events.jsonl, performance_events.jsonl and the findings' evidence (evidence.h, which it
+ * crash_events.jsonl, performance_events.jsonl, faults.md where there are any, and the findings' evidence (evidence.h, which it
  * assigns) into `dir`, each whole or not at all.
  */
 gboolean report_write_files(const char *dir, struct analysis *an,

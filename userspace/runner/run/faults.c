@@ -20,6 +20,7 @@
 struct trial {
 	struct run *run;
 	const struct fault_row *row;
+	guint of;			/* rows in all */
 	char *marker;			/* what faultfs says when it strikes */
 	guint from;			/* findings that were there before */
 	guint64 began_ns;		/* the step that meets the fault; host's realtime */
@@ -293,8 +294,9 @@ static void note_row(const struct trial *t, json_t *also)
 	const struct finding *f = t->found;
 	const gboolean right = (row->expected.title ? f && is_expected(f, &row->expected) : !f) &&
 			       (!row->again.title || t->found_again) && !json_array_size(also);
-	json_t *json = json_pack("{s:s, s:s, s:b, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:f, s:b, s:s?, s:f, s:o}",
-				 "event", "fault", "fault", row->name, "as_expected", right,
+	json_t *json = json_pack("{s:s, s:s, s:i, s:b, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:f, s:b, s:s?, s:f, s:o}",
+				 "event", "fault", "fault", row->name, "of", (int)t->of,
+				 "as_expected", right,
 				 "expected", row->expected.title,
 				 "class", f ? finding_class_name(f->class) : NULL,
 				 "kind", f ? f->kind : NULL,
@@ -376,20 +378,30 @@ static gboolean check_wanted(const struct run *run, GError **error)
 	return TRUE;
 }
 
+static guint rows_wanted(const struct run *run)
+{
+	guint i, n = 0;
+
+	for (i = 0; fault_rows[i].name; i++)
+		n += is_wanted(run, fault_rows[i].name);
+	return n;
+}
+
 static gboolean all_rows(struct run *run, GError **error)
 {
+	const guint of = rows_wanted(run);
 	gboolean go_on = TRUE, loaded = TRUE;
 	const struct fault_row *row;
 
 	for (row = fault_rows; row->name && go_on; row++) {
-		struct trial t = { .run = run, .row = row, .loaded = loaded };
+		struct trial t = { .run = run, .row = row, .of = of, .loaded = loaded };
 		enum step_outcome outcome;
 		gboolean ok;
 
 		if (!is_wanted(run, row->name))
 			continue;
 		run->cycle++;
-		run->req->progress.tick(run->req->progress.ctx, row->name, (guint)(row - fault_rows) + 1, 0);
+		run->req->progress.tick(run->req->progress.ctx, row->name, (guint)run->cycle, of);
 		/* The module is there as set-up left it: without a fault. */
 		if (t.loaded && !do_op(&t, FAULT_UNLOAD, 0, &outcome, error))
 			return FALSE;
