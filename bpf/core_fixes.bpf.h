@@ -27,35 +27,6 @@ static __always_inline bool fix_is_err(const void *p)
 	return (unsigned long)p >= (unsigned long)-4095;
 }
 
-/* How long the current task has run, and until when that was put to account. */
-struct fix_run_clock {
-	__u64 exec_start;
-	__u64 ran;
-	__u64 migrations;
-};
-
-/*
- * bpf_get_current_task_btf() came with 3ca1032ab7ab ("bpf: Implement
- * get_current_task_btf and RET_PTR_TO_BTF_ID", 5.11) and spares a probe read
- * per member.
- */
-static __always_inline void fix_run_clock(struct fix_run_clock *ret)
-{
-	struct task_struct *task;
-
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-		task = bpf_get_current_task_btf();
-		ret->exec_start = task->se.exec_start;
-		ret->ran = task->se.sum_exec_runtime;
-		ret->migrations = task->se.nr_migrations;
-		return;
-	}
-	task = (void *)bpf_get_current_task();
-	ret->exec_start = BPF_CORE_READ(task, se.exec_start);
-	ret->ran = BPF_CORE_READ(task, se.sum_exec_runtime);
-	ret->migrations = BPF_CORE_READ(task, se.nr_migrations);
-}
-
 /*
  * With CONFIG_IRQ_TIME_ACCOUNTING each CPU's run clock leaves out the time that
  * CPU spent in interrupts, so exec_start of two CPUs do not compare; rq has
@@ -66,6 +37,88 @@ static __always_inline bool fix_run_clock_per_cpu(void)
 	return bpf_core_field_exists(struct rq, prev_irq_time);
 }
 
+/* Where the current task stands in the scheduler's books. */
+struct fix_run_clock {
+	__u64 off;		/* exec_start less what it ran: moves on by its time off CPU */
+	__u64 ran;		/* these two only with clocks per CPU */
+	__u64 migrations;
+};
+
+/*
+ * bpf_get_current_task_btf() came with 3ca1032ab7ab ("bpf: Implement
+ * get_current_task_btf and RET_PTR_TO_BTF_ID", 5.11) and spares a probe read
+ * per member.
+ */
+static __always_inline bool fix_has_task_btf(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
+}
+
+static __always_inline __u32 fix_tid(void)
+{
+	return fix_has_task_btf() ? (__u32)bpf_get_current_task_btf()->pid : (__u32)bpf_get_current_pid_tgid();
+}
+
+/* Out of line, so that it takes no registers from the others. */
+static __noinline int fix_run_clock_by_probe(struct fix_run_clock *ret)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	ret->ran = BPF_CORE_READ(task, se.sum_exec_runtime);
+	ret->off = BPF_CORE_READ(task, se.exec_start) - ret->ran;
+	ret->migrations = BPF_CORE_READ(task, se.nr_migrations);
+	return 0;
+}
+
+static __always_inline void fix_run_clock(struct fix_run_clock *ret)
+{
+	struct task_struct *task;
+
+	if (!fix_has_task_btf()) {
+		fix_run_clock_by_probe(ret);
+		return;
+	}
+	task = bpf_get_current_task_btf();
+	ret->off = task->se.exec_start - task->se.sum_exec_runtime;
+	if (!fix_run_clock_per_cpu())
+		return;
+	ret->ran = task->se.sum_exec_runtime;
+	ret->migrations = task->se.nr_migrations;
+}
+
+/* Brings `clock` up to date; ns off CPU since it was, of the `wall` ns that passed. */
+static __always_inline __u64 fix_run_clock_advance(struct fix_run_clock *clock, __u64 wall)
+{
+	struct fix_run_clock last = { .off = clock->off };
+
+	if (!fix_run_clock_per_cpu()) {
+		fix_run_clock(clock);
+		return clock->off - last.off;
+	}
+	last = *clock;
+	fix_run_clock(clock);
+	if (clock->migrations == last.migrations)
+		return clock->off - last.off;
+	/* Clocks do not compare: exact to a scheduler tick only. */
+	last.ran = clock->ran - last.ran;
+	return wall > last.ran ? wall - last.ran : 0;
+}
+
+/* Two loads where there is get_current_task_btf(), instead of a helper that pads a string. */
+static __always_inline void fix_comm(char ret[VX_TASK_COMM_LEN])
+{
+	_Static_assert(VX_TASK_COMM_LEN == 16, "copied as two words");
+	__u64 *name;
+
+	if (!fix_has_task_btf()) {
+		bpf_get_current_comm(ret, VX_TASK_COMM_LEN);
+		return;
+	}
+	name = (__u64 *)bpf_get_current_task_btf()->comm;
+	((__u64 *)ret)[0] = name[0];
+	((__u64 *)ret)[1] = name[1];
+}
+
 /* ns the current task has waited for block I/O; false: delay accounting is off. */
 static __always_inline bool fix_blkio_delay(__u64 *ret)
 {
@@ -74,7 +127,7 @@ static __always_inline bool fix_blkio_delay(__u64 *ret)
 
 	if (!bpf_core_field_exists(struct task_struct, delays))
 		return false;
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+	if (fix_has_task_btf()) {
 		delays = bpf_get_current_task_btf()->delays;
 		if (!delays)
 			return false;

@@ -10,6 +10,7 @@
 #include <vexlab/request.h>
 #include <bpf/bpf_helpers.h>
 #include "flight.bpf.h"
+#include "core_fixes.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -61,7 +62,7 @@ static __always_inline void emit_task(struct vx_event *event)
 
 	event->pid = (__u32)id;
 	event->tgid = id >> 32;
-	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	fix_comm(event->comm);
 }
 
 /* Room for a record, to be filled and given to emit_submit(). NULL: full, and counted. */

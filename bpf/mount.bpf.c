@@ -423,14 +423,14 @@ int BPF_PROG(umount_exit, struct pt_regs *regs, long ret)
 SEC("fentry/cleanup_mnt")
 int BPF_PROG(cleanup_enter, struct mount *mnt)
 {
-	__u64 now = bpf_ktime_get_ns(), key = (__u64)&mnt->mnt;
+	__u64 key = (__u64)&mnt->mnt;
 	struct op *op = op_current();
 
 	if (op && op->stage == OP_CLEANUP_QUEUED && op->key == key) {
 		op_phase(op, VX_PHASE_OTHER);
 	} else {
 		held_abandoned(key, VX_FSOP_ABANDONED);
-		op = op ? NULL : op_take(key, now);
+		op = op ? NULL : op_take(key, bpf_ktime_get_ns());
 	}
 	if (op)
 		op->stage = OP_CLEANUP;
@@ -569,7 +569,7 @@ int bio_queued(__u64 *ctx)
 	struct op *op;
 	__u32 tid, size;
 
-	if (!op_any_running())
+	if (!table.running)
 		return 0;
 	bio = fix_queued_bio(ctx);
 	op = op_current();

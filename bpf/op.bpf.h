@@ -10,7 +10,6 @@
 #include "core_fixes.bpf.h"
 
 enum op_stage {
-	OP_NONE,		/* the place is free */
 	OP_ENTERED,		/* in the system call, filesystem type not known yet */
 	OP_MATCHED,		/* it is one of those we follow */
 	OP_CLEANUP_QUEUED,	/* umount has returned; cleanup_mnt comes before user mode does */
@@ -27,7 +26,7 @@ struct op {
 	__u64 key;			/* struct fs_context or struct vfsmount */
 	__u64 sb;
 	__u64 type;			/* struct file_system_type, 0: none found */
-	__u32 tid;			/* whose it is */
+	__u32 who;			/* thread id + 1; 0: the place is free */
 	__u32 dev;			/* kernel's dev_t, 0: unknown */
 	__u8 phase;			/* enum vx_phase that runs */
 	__u8 stage;			/* enum op_stage */
@@ -37,65 +36,43 @@ struct op {
 };
 
 /*
- * A table hashed by thread id, two places for each: an array, because a lookup
- * in it is a few instructions in place where a hash map's is a hundred, and
- * because nothing is ever inserted or removed. Whose places are both taken by
- * others is not followed, which is counted.
+ * All that are under way, hashed by thread id, two places for each; nothing is
+ * ever inserted or removed. Whose places are both taken by others is not
+ * followed, which is counted.
  */
 #define OP_BITS	9
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1 << OP_BITS);
-	__type(key, __u32);
-	__type(value, struct op);
-} ops SEC(".maps");
-
-/*
- * How many operations of types we follow run now: spares bystanders the lookup.
- * A map, not a variable, because slab.bpf.c shares it.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} running SEC(".maps");
-
-static __always_inline __u32 op_tid(void)
-{
-	return (__u32)bpf_get_current_pid_tgid();
-}
+struct op_table {
+	/* How many operations of types we follow run now: spares bystanders the search. */
+	__u32 running;
+	__u32 pad;
+	struct op ops[1 << OP_BITS];
+};
 
 static __always_inline __u32 op_place(__u32 tid)
 {
 	return tid * 0x9e3779b1u >> (32 - OP_BITS);
 }
 
-static __always_inline struct op *op_of(__u32 tid)
+/* The other place of those whose first one is `place`. */
+static __always_inline __u32 op_other_place(__u32 place)
+{
+	return (place ^ 1) & ((1 << OP_BITS) - 1);	/* the verifier wants the bound said */
+}
+
+static __always_inline struct op *op_in(struct op_table *table, __u32 tid)
 {
 	__u32 place = op_place(tid);
-	struct op *op = bpf_map_lookup_elem(&ops, &place);
+	struct op *op = &table->ops[place];
 
-	if (op && op->tid == tid && op->stage != OP_NONE)
-		return op;
-	place ^= 1;
-	op = bpf_map_lookup_elem(&ops, &place);
-	if (op && op->tid == tid && op->stage != OP_NONE)
-		return op;
-	return NULL;
-}
-
-static __always_inline struct op *op_current(void)
-{
-	return op_of(op_tid());
-}
-
-static __always_inline bool op_any_running(void)
-{
-	__u32 zero = 0, *n = bpf_map_lookup_elem(&running, &zero);
-
-	return n && *n;
+	if (op->who != tid + 1) {
+		op = &table->ops[op_other_place(place)];
+		if (op->who != tid + 1)
+			return NULL;
+	}
+	/* Or the compiler reckons the address out again at each use. */
+	barrier_var(op);
+	return op;
 }
 
 #endif

@@ -19,6 +19,13 @@
 #include "emit.bpf.h"
 #include "hist.bpf.h"
 
+/*
+ * The table is a variable, because what every event of the machine looks at is
+ * then a load or two, where a lookup in a map is a dozen instructions. In a
+ * section of its own, which is a map by itself, because slab.bpf.c shares it.
+ */
+static struct op_table table SEC(".data.ops");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 512);
@@ -42,12 +49,19 @@ __u32 slab_attached;
 /* Spares lookups; user space zeroes it before attaching. */
 __u32 nr_held;
 
+static __always_inline struct op *op_of(__u32 tid)
+{
+	return op_in(&table, tid);
+}
+
+static __always_inline struct op *op_current(void)
+{
+	return op_of(fix_tid());
+}
+
 static __always_inline void op_count_running(int by)
 {
-	__u32 zero = 0, *n = bpf_map_lookup_elem(&running, &zero);
-
-	if (n)
-		__sync_fetch_and_add(n, by);
+	__sync_fetch_and_add(&table.running, by);
 }
 
 static __always_inline void op_read_clocks(struct op *op, __u64 now)
@@ -59,20 +73,15 @@ static __always_inline void op_read_clocks(struct op *op, __u64 now)
 /* Everything since the last boundary goes to `phase`. */
 static __always_inline void op_charge_to(struct op *op, __u32 phase)
 {
-	struct fix_run_clock run = op->last_run;
-	__u64 wall = op->last_ns, off, ran;
+	__u64 now = bpf_ktime_get_ns(), wall = now - op->last_ns, off;
 
-	op_read_clocks(op, bpf_ktime_get_ns());
+	op->last_ns = now;
+	off = fix_run_clock_advance(&op->last_run, wall);
 	if (phase >= VX_PHASE_TYPES)
 		return;
-	wall = op->last_ns - wall;
-	ran = op->last_run.ran - run.ran;
-	off = op->last_run.exec_start - run.exec_start - ran;
-	/* Clocks do not compare: exact to a scheduler tick only. */
-	if (fix_run_clock_per_cpu() && op->last_run.migrations != run.migrations)
-		off = wall > ran ? wall - ran : 0;
 	op->rec.phase_ns[phase] += wall;
-	op->rec.phase_offcpu_ns[phase] += off < wall ? off : wall;
+	if (off)
+		op->rec.phase_offcpu_ns[phase] += off < wall ? off : wall;
 }
 
 static __always_inline void op_phase(struct op *op, __u32 phase)
@@ -89,7 +98,7 @@ static __always_inline __u64 *watch_place(__u32 dev)
 static __always_inline void op_watch_device(struct op *op)
 {
 	if (op->dev)
-		*watch_place(op->dev) = (__u64)op->dev << 32 | op_tid();
+		*watch_place(op->dev) = (__u64)op->dev << 32 | fix_tid();
 }
 
 /* Who mounts or unmounts this device: thread id, 0: nobody. */
@@ -144,7 +153,8 @@ static __always_inline void op_pause(struct op *op)
  */
 static __always_inline struct op *op_claim(void)
 {
-	__u32 tid = op_tid(), place = op_place(tid);
+	__u32 tid = fix_tid(), place = op_place(tid);
+	struct op *first = &table.ops[place], *other = &table.ops[op_other_place(place)];
 	struct op *op = op_of(tid);
 
 	if (op) {
@@ -152,16 +162,12 @@ static __always_inline struct op *op_claim(void)
 			op_count_running(-1);	/* its end was never seen */
 		return op;
 	}
-	op = bpf_map_lookup_elem(&ops, &place);
-	if (!op || op->stage != OP_NONE) {
-		place ^= 1;
-		op = bpf_map_lookup_elem(&ops, &place);
-	}
-	if (!op || op->stage != OP_NONE) {
-		emit_count_lost_state();
-		return NULL;
-	}
-	return op;
+	if (!first->who)
+		return first;
+	if (!other->who)
+		return other;
+	emit_count_lost_state();
+	return NULL;
 }
 
 /* NULL: no place for it, which is counted. */
@@ -173,7 +179,7 @@ static __always_inline struct op *op_begin(__u8 kind, __u8 api, __u8 stage)
 	if (!op)
 		return NULL;
 	__builtin_memset(op, 0, sizeof(*op));
-	op->tid = op_tid();
+	op->who = fix_tid() + 1;
 	op->rec.op = kind;
 	op->rec.api = api;
 	op->rec.start_ns = now;
@@ -229,23 +235,26 @@ static __always_inline void op_drop(struct op *op)
 {
 	if (op->stage != OP_ENTERED)
 		op_count_running(-1);
-	op->stage = OP_NONE;
+	op->who = 0;
 }
 
 /* Into the histograms, and summed up: every phase but `last` and DEFERRED. */
 static __always_inline void op_sum_up(struct op *op, struct vx_probe_hist *hist, __u32 last)
 {
+	__u64 total = 0, offcpu = 0, ns;
 	__u32 phase;
 
-	op->rec.total_ns = 0;
-	op->rec.offcpu_ns = 0;
+#pragma unroll
 	for (phase = 0; phase < VX_PHASE_DEFERRED; phase++) {
-		if (phase == last || !op->rec.phase_ns[phase])
+		ns = op->rec.phase_ns[phase];
+		if (!ns || (phase == VX_PHASE_OTHER && last == VX_PHASE_OTHER))
 			continue;
-		hist_add(hist, phase, op->rec.phase_ns[phase]);
-		op->rec.total_ns += op->rec.phase_ns[phase];
-		op->rec.offcpu_ns += op->rec.phase_offcpu_ns[phase];
+		hist_add(hist, phase, ns);
+		total += ns;
+		offcpu += op->rec.phase_offcpu_ns[phase];
 	}
+	op->rec.total_ns = total;
+	op->rec.offcpu_ns = offcpu;
 }
 
 /* The same for `last`, and what else is known only now into the record, if there is one. */
@@ -345,7 +354,7 @@ static __always_inline struct op *op_take(__u64 key, __u64 now)
 	if (!op)
 		return NULL;
 	__builtin_memcpy(op, rests, sizeof(*op));
-	op->tid = op_tid();
+	op->who = fix_tid() + 1;
 	op_forget_held(key);
 	op_count_running(1);
 	op_resume(op, now);

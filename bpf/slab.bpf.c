@@ -18,6 +18,14 @@ char LICENSE[] SEC("license") = "GPL";
 const volatile __u64 page_offset_base_at = 0;
 const volatile __u64 vmemmap_base_at = 0;
 
+/* mount.bpf.c's variable, which user space puts here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct op_table);
+} op_table SEC(".maps");
+
 #define PAGE_SHIFT	12
 
 /* Bytes that the object at `address` takes; 0: not of a slab, or not to be told. */
@@ -44,11 +52,13 @@ static __always_inline __u64 object_bytes(__u64 address)
 
 static __always_inline struct op *op_measured(void)
 {
+	__u32 zero = 0;
+	struct op_table *table = bpf_map_lookup_elem(&op_table, &zero);
 	struct op *op;
 
-	if (!op_any_running())
+	if (!table || !table->running)
 		return NULL;
-	op = op_current();
+	op = op_in(table, fix_tid());
 	return op && op->rec.flags & VX_FSOP_SLAB_VALID ? op : NULL;
 }
 

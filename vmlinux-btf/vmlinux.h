@@ -103,6 +103,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct callback_head *task_works; /* newest first */
 	struct task_delay_info *delays;
+	char comm[16];
 };
 
 /* Asked only whether there is such a member: CONFIG_IRQ_TIME_ACCOUNTING. */

@@ -27,15 +27,26 @@ struct vx_hist {
 
 static inline __u32 vx_log2(__u64 v)
 {
-	__u32 r = 0, s;
+	__u32 r = 0;
 
-	/* No clz in BPF; five compares beat a loop there. */
-	s = (v > 0xffffffffull) << 5; v >>= s; r |= s;
-	s = (v > 0xffff) << 4; v >>= s; r |= s;
-	s = (v > 0xff) << 3; v >>= s; r |= s;
-	s = (v > 0xf) << 2; v >>= s; r |= s;
-	s = (v > 0x3) << 1; v >>= s; r |= s;
-	return r | (__u32)(v >> 1);
+	/*
+	 * No clz in BPF. Jumps, and a compiler that must keep them (the empty
+	 * asm): without, BPF spells each step out as two jumps and four moves.
+	 */
+#define VX_LOG2_STEP(bits)				\
+	if (v >> (bits)) {				\
+		__asm__ __volatile__("" : "+r"(v));	\
+		v >>= (bits);				\
+		r += (bits);				\
+	}
+	VX_LOG2_STEP(32)
+	VX_LOG2_STEP(16)
+	VX_LOG2_STEP(8)
+	VX_LOG2_STEP(4)
+	VX_LOG2_STEP(2)
+	VX_LOG2_STEP(1)
+#undef VX_LOG2_STEP
+	return r;
 }
 
 static inline __u32 vx_hist_index(__u64 v)

@@ -299,9 +299,7 @@ static int try_load_slab(struct probes *p)
 	p->slab->rodata->vmemmap_base_at = at[1];
 	err = list_programs(p, p->slab->obj, VX_PROBES_SLAB);
 	if (!err)
-		err = bpf_map__reuse_fd(p->slab->maps.ops, bpf_map__fd(p->mount->maps.ops));
-	if (!err)
-		err = bpf_map__reuse_fd(p->slab->maps.running, bpf_map__fd(p->mount->maps.running));
+		err = bpf_map__reuse_fd(p->slab->maps.op_table, bpf_map__fd(p->mount->maps.data_ops));
 	if (!err) {
 		leave_out_known(p, p->slab->obj, VX_PROBES_SLAB);
 		err = slab_bpf__load(p->slab);
@@ -430,12 +428,9 @@ static void zero_array(struct bpf_map *map)
 /* What an earlier attachment left half done would be taken for ours. */
 static void forget_operations(struct probes *p)
 {
-	uint32_t zero = 0;
-
-	zero_array(p->mount->maps.ops);
+	zero_array(p->mount->maps.data_ops);
 	clear_map(p->mount->maps.held);
 	memset(p->mount->bss->watched, 0, sizeof(p->mount->bss->watched));
-	bpf_map_update_elem(bpf_map__fd(p->mount->maps.running), &zero, &zero, BPF_ANY);
 	p->mount->bss->nr_held = 0;
 }
 
