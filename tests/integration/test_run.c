@@ -223,7 +223,8 @@ static void report_is_made_again_from_the_record(void **state)
 static GPid start_long_run(void)
 {
 	g_autofree char *program = g_canonicalize_filename(vexlab(), NULL);
-	char *argv[] = { program, "run", "--quiet", "--output", "long", "--cycles", "100000", NULL };
+	char *argv[] = { program, "run", "--quiet", "--output", "long", "--cycles", "100000",
+			 "--set", "recovery.auto=no", NULL };
 	GPid pid;
 
 	if (!g_spawn_async(test_dir, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD |
