@@ -24,10 +24,14 @@ KBUILD_LIBS=(libc6 libelf1t64 zlib1g libzstd1)
 #		devices and a network that no guest of ours has
 #  delayacct	time that a task waits for block I/O
 #  panic=-1	a panic resets at once, QEMU runs with -no-reboot: the death is seen
+#  kfence.sample_interval	ms; Debian builds KFENCE and leaves it off: a use after free is then seen by luck only
+#  watchdog_thresh, rcu_cpu_stall_timeout, hung_task_timeout_secs	seconds; a soft lockup is told at twice the first
 readonly CMDLINE="console=ttyS0 quiet panic=-1 delayacct tsc=reliable no_timer_check \
 cryptomgr.notests=1 \
 initcall_blacklist=jent_mod_init,init_encrypted,crypto_kdf108_init,sed_opal_init,cec_init,i8042_init \
-ipv6.disable=1 random.trust_cpu=on mitigations=off raid=noautodetect 8250.nr_uarts=1"
+ipv6.disable=1 random.trust_cpu=on mitigations=off raid=noautodetect 8250.nr_uarts=1 \
+kfence.sample_interval=100 watchdog_thresh=3 rcupdate.rcu_cpu_stall_timeout=8 \
+sysctl.kernel.hung_task_timeout_secs=30"
 
 apt_dirs() {	# a private apt: the machine's own sources stay as they are
 	local d=$WORK/apt mirror

@@ -238,6 +238,58 @@ static const struct oops_log oops_logs[] = {
 	{ OOPS_REBOOT, OOPS_CRITICAL, "unexpected kernel reboot", "", "",
 	  "[   12.000001] EXT4-fs (vda): mounted filesystem\n"
 	  "[    0.000000] Linux version 6.12.5 (gcc 12.2.0) #1 SMP PREEMPT_DYNAMIC\n", CRASH },
+	/* 6.12: the cache is told of twice */
+	{ OOPS_SLAB_LEFT, OOPS_MEDIUM, "BUG: slab cache vexfs_inode has objects left", "", "",
+	  "[   12.000000] =============================================================================\n"
+	  "[   12.000001] BUG vexfs_inode (Tainted: G           OE     ): Objects remaining on __kmem_cache_shutdown()\n"
+	  "[   12.000002] -----------------------------------------------------------------------------\n"
+	  "[   12.000003] Object 0x0000000020693e7e @offset=432\n"
+	  "[   12.000004] Slab 0x00000000e406b338 objects=56 used=1 fp=0x000000008c2e325e flags=0x17ffffc0000200\n"
+	  "[   12.000005] Disabling lock debugging due to kernel taint\n"
+	  "[   12.000006] ------------[ cut here ]------------\n"
+	  "[   12.000007] WARNING: CPU: 0 PID: 112 at mm/slub.c:1152 __slab_err+0x19/0x20\n" CPU
+	  RIP("__slab_err+0x19/0x20") CALLS(CALL("__kmem_cache_shutdown.cold+0xe6/0xeb")
+	  CALL("kmem_cache_destroy+0x41/0x150") CALL("__do_sys_delete_module+0x1b5/0x330")) END
+	  "[   12.001000] ------------[ cut here ]------------\n"
+	  "[   12.001001] kmem_cache_destroy vexfs_inode: Slab cache still has objects when called from "
+	  "__do_sys_delete_module+0x1b5/0x330\n"
+	  "[   12.001002] WARNING: CPU: 0 PID: 112 at mm/slab_common.c:548 kmem_cache_destroy+0x13f/0x150\n" CPU
+	  RIP("kmem_cache_destroy+0x13f/0x150") CALLS(CALL("__do_sys_delete_module+0x1b5/0x330")) END, CRASH },
+	/* 6.12: the loop's own registers and stack, without the interrupt's */
+	{ OOPS_RCU_STALL, OOPS_HIGH, "INFO: rcu detected stall in sys_mount", "sys_mount", "",
+	  "[   12.000000] rcu: INFO: rcu_preempt self-detected stall on CPU\n"
+	  "[   12.000001] rcu: \t0-....: (1698 ticks this GP) idle=414c/1/0x4000000000000000 softirq=471/471 fqs=868\n"
+	  "[   12.000002] rcu: \t(t=2000 jiffies g=-747 q=2 ncpus=2)\n" CPU RIP("vexfs_scan+0x13/0x20 [vexfs]")
+	  CALLS(CALL("vexfs_fill_super+0xba/0x190 [vexfs]") CALL("path_mount+0x4b6/0xb90")
+	  CALL("__x64_sys_mount+0x119/0x150")), CRASH },
+	{ OOPS_RCU_STALL, OOPS_HIGH, "INFO: rcu detected stall in sys_mount", "sys_mount", "",
+	  "[   12.000000] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n"
+	  "[   12.000001] rcu: \t0-...0: (2 ticks this GP) idle=4104/1/0x4000000000000000 softirq=466/469 fqs=168\n"
+	  "[   12.000002] rcu: \t(detected by 1, t=2003 jiffies, g=-751, q=1 ncpus=2)\n"
+	  "[   12.000003] Sending NMI from CPU 1 to CPUs 0:\n[   12.000004] NMI backtrace for cpu 0\n" CPU
+	  RIP("vexfs_scan+0x11/0x20 [vexfs]") CALLS(CALL("vexfs_fill_super+0xba/0x190 [vexfs]")
+	  CALL("path_mount+0x4b6/0xb90") CALL("__x64_sys_mount+0x119/0x150")), CRASH },
+	{ OOPS_ATOMIC_SLEEP, OOPS_MEDIUM, "BUG: scheduling while atomic in vexfs_sync", "vexfs_sync", "vexfs",
+	  "[   12.000000] BUG: scheduling while atomic: mount/211/0x00000002\n"
+	  "[   12.000001] Modules linked in: vexfs(OE)\n" CPU
+	  CALLS(CALL("dump_stack_lvl+0x5d/0x80") CALL("__schedule_bug.cold+0x42/0x4e") CALL("__schedule+0x999/0xbe0")
+	  CALL("schedule+0x27/0xc0") CALL("schedule_timeout+0x9e/0x160") CALL("msleep+0x2b/0x40")
+	  CALL("vexfs_sync+0x1f/0x40 [vexfs]") CALL("vexfs_put_super+0x22/0x60 [vexfs]")), CRASH },
+	{ OOPS_KFENCE, OOPS_HIGH, "KFENCE: use-after-free read in vexfs_get", "vexfs_get", "vexfs",
+	  "[   12.000000] ==================================================================\n"
+	  "[   12.000001] BUG: KFENCE: use-after-free read in vexfs_get+0x23/0x40 [vexfs]\n"
+	  "[   12.000002] Use-after-free read at 0x0000000066ad0d9e (in kfence-#72):\n"
+	  CALL("vexfs_get+0x23/0x40 [vexfs]") CALL("vexfs_fill_super+0xba/0x190 [vexfs]")
+	  "[   12.000320] kfence-#72: 0x0000000066ad0d9e-0x000000008b253e4c, size=64, cache=kmalloc-64\n"
+	  "[   12.000321] freed by task 112 on cpu 0 at 4.289536s (0.009402s ago):\n"
+	  CALL("vexfs_put+0x1e/0x40 [vexfs]") CALL("vexfs_fill_super+0xba/0x190 [vexfs]")
+	  "[   12.000400] CPU: 0 UID: 0 PID: 112 Comm: agent Tainted: G           OE      6.12.117 #1\n"
+	  "[   12.000401] ==================================================================\n", CRASH },
+	{ OOPS_NO_MEMORY, OOPS_CRITICAL, "kernel panic: System is deadlocked on memory", "", "",
+	  "[   12.000000] Kernel panic - not syncing: System is deadlocked on memory\n" CPU
+	  CALLS(CALL("panic+0x118/0x2db") CALL("out_of_memory.cold+0x21/0x8f") CALL("vexfs_read+0x1f/0x40 [vexfs]"))
+	  "[   12.300000] ---[ end Kernel panic - not syncing: System is deadlocked on memory ]---\n", CRASH,
+	  .panicked = true },
 };
 
 /* Nothing of this is a crash or an incident. */

@@ -106,6 +106,26 @@ static void test_module_is_blamed_by_its_frames(void **state)
 	stop(&bed);
 }
 
+/* The title goes by convention, the finding by the target. */
+static void test_stall_names_the_target_s_function(void **state)
+{
+	struct bed bed;
+
+	start(&bed, RUN);
+	step(&bed, 7, TRUE, 101 * S);
+	text(&bed, VX_REC_CONSOLE, "[   61.500000] watchdog: BUG: soft lockup - CPU#1 stuck for 8s! [agent:112]\n"
+	     "[   61.500001] RIP: 0010:vexfs_scan+0xb/0x10 [vexfs]\n[   61.500002] Call Trace:\n"
+	     "[   61.500003]  vexfs_fill_super+0xba/0x190 [vexfs]\n[   61.500004]  path_mount+0x4b6/0xb90\n"
+	     "[   61.500005]  __x64_sys_mount+0x119/0x150\n[   61.500006]  do_syscall_64+0x87/0x180\n",
+	     101 * S + S / 2);
+	beat(&bed, 104 * S);
+	assert_string_equal(only(&bed)->title, "BUG: soft lockup in sys_mount");
+	assert_string_equal(only(&bed)->function, "vexfs_scan");
+	assert_string_equal(only(&bed)->module, "vexfs");
+	assert_int_equal(only(&bed)->blame, BLAME_MODULE);
+	stop(&bed);
+}
+
 static void test_kernel_is_blamed_for_its_own(void **state)
 {
 	struct bed bed;
@@ -310,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_module_is_blamed_by_its_frames),
+		cmocka_unit_test(test_stall_names_the_target_s_function),
 		cmocka_unit_test(test_kernel_is_blamed_for_its_own),
 		cmocka_unit_test(test_older_than_the_step),
 		cmocka_unit_test(test_paused_guest),

@@ -77,10 +77,59 @@ static void test_each_class(void **state)
 		assert_string_equal(told.module, log->module);
 		assert_int_equal(told.last.crash, log->crash);
 		assert_int_equal(told.last.panicked, log->panicked);
+		/* Its stacks have no headings: nothing is missing. */
+		assert_false(log->class == OOPS_KFENCE && told.last.corrupted);
 		seen[log->class] = TRUE;
 	}
 	for (i = 0; i < OOPS_CLASSES; i++)
 		assert_true(seen[i]);
+}
+
+/* A warning kills nobody: a panic soon after it is another crash, unless it says that it is its sequel. */
+static void test_panic_after_a_warning(void **state)
+{
+	static const char warning[] = "[    1.0] WARNING: CPU: 0 PID: 1 at fs/a.c:88 a_one+0x4/0x9\n"
+		"[    1.0] RIP: 0010:a_one+0x4/0x9\n[    1.0] Call Trace:\n[    1.0]  a_two+0x1/0x2\n"
+		"[    1.0]  a_three+0x1/0x2\n[    1.0] ---[ end trace 0 ]---\n";
+	static const struct { const char *panic, *title; } panics[] = {
+		{ "[    1.5] Kernel panic - not syncing: vexfs: no more\n", "kernel panic: vexfs: no more" },
+		{ "[    1.5] Kernel panic - not syncing: panic_on_warn set ...\n", "WARNING in a_one" },
+	};
+	struct told told;
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(panics); i++) {
+		struct oops_stream *stream = stream_new(&told);
+
+		oops_feed(stream, warning, strlen(warning));
+		oops_settle(stream, false);
+		assert_int_equal(told.events, 1);
+		assert_string_equal(told.title, "WARNING in a_one");
+		oops_feed(stream, panics[i].panic, strlen(panics[i].panic));
+		oops_finish(stream);
+		assert_int_equal(told.events, 2);
+		assert_string_equal(told.title, panics[i].title);
+		assert_true(told.last.panicked);
+		oops_free(stream);
+	}
+}
+
+/* No end marker comes after it: the end of its stack is enough, when nothing more comes. */
+static void test_stack_ends_a_report(void **state)
+{
+	static const char text[] = "[    1.0] BUG: scheduling while atomic: a/1/0x2\n[    1.0] Call Trace:\n"
+		"[    1.0]  <TASK>\n[    1.0]  a_one+0x1/0x2\n[    1.0]  a_two+0x1/0x2\n";
+	struct told told;
+	struct oops_stream *stream = stream_new(&told);
+
+	oops_feed(stream, text, strlen(text));
+	oops_settle(stream, false);
+	assert_int_equal(told.events, 0);
+	oops_feed(stream, "[    1.0]  </TASK>\n", 19);
+	oops_settle(stream, false);
+	assert_int_equal(told.events, 1);
+	assert_string_equal(told.title, "BUG: scheduling while atomic in a_one");
+	oops_free(stream);
 }
 
 static void test_quiet(void **state)
@@ -433,6 +482,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_class),
+		cmocka_unit_test(test_panic_after_a_warning),
+		cmocka_unit_test(test_stack_ends_a_report),
 		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_disguises),
