@@ -228,6 +228,11 @@ static void write_port(size_t text)
 	fill(&wet, &again, text);
 }
 
+bool blackbox_has_way(void)
+{
+	return box.memory || port;
+}
+
 void blackbox_write(enum vx_box_reason reason, const struct vx_event_oops *oops)
 {
 	if (test_and_set_bit(0, &box.busy) && reason != VX_BOX_PANIC)

@@ -3,12 +3,15 @@
 #include <linux/kdebug.h>
 #include <linux/kernel.h>
 #include <linux/notifier.h>
-#include <linux/panic_notifier.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/stacktrace.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
+#include <linux/version.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 14, 0)
+#include <linux/panic_notifier.h>
+#endif
 
 #include "vexprobe.h"
 
@@ -39,14 +42,17 @@ static void fill_head(struct vx_event *head)
 	memcpy(head->comm, current->comm, sizeof(head->comm));
 }
 
-/* "name+0x12/0x345 [module]", or "0xffff..." when there is no name. */
-static void fill_symbol(struct vx_event_oops *oops, char *text)
+/*
+ * "name+0x12/0x345 [module]", or "0xffff..." when there is no name. A return address may lie behind
+ * its function, when that called what does not return: `back` 1 looks at the call.
+ */
+static void fill_symbol(struct vx_event_oops *oops, char *text, unsigned int back)
 {
 	char *plus, *module, *end;
 
 	if (!oops->ip)
 		return;
-	sprint_symbol(text, oops->ip);
+	sprint_symbol(text, oops->ip - back);
 	plus = strchr(text, '+');
 	if (!plus)
 		return;
@@ -54,6 +60,8 @@ static void fill_symbol(struct vx_event_oops *oops, char *text)
 	strscpy(oops->function, text, sizeof(oops->function));
 	if (sscanf(plus, "0x%x/0x%x", &oops->offset, &oops->size) != 2)
 		oops->offset = oops->size = 0;
+	else
+		oops->offset += back;
 	module = strchr(plus, '[');
 	if (!module)
 		return;
@@ -124,7 +132,26 @@ void oops_describe(struct vx_event_oops *ret, enum vx_oops_kind kind, const char
 	if (regs)
 		fill_regs(ret, regs);
 	fill_stack(ret, s->frames);
-	fill_symbol(ret, s->symbol);
+	fill_symbol(ret, s->symbol, 0);
+}
+
+/* The notifier is given the task's last trap of user mode; the words tell what this one was. */
+static u32 trap_of(const char *words, int given)
+{
+	static const struct {
+		const char *words;
+		u32 trap;
+	} traps[] = {
+		{ "Oops", 14 }, { "general protection fault", 13 }, { "invalid opcode", 6 },
+		{ "double fault", 8 }, { "stack segment", 12 }, { "segment not present", 11 },
+		{ "divide error", 0 }, { "int3", 3 },
+	};
+	unsigned int i;
+
+	for (i = 0; words && i < ARRAY_SIZE(traps); i++)
+		if (!strncmp(words, traps[i].words, strlen(traps[i].words)))
+			return traps[i].trap;
+	return given;
 }
 
 static bool kills_the_kernel(void)
@@ -142,7 +169,7 @@ static int on_die(struct notifier_block *nb, unsigned long what, void *data)
 	s = this_cpu_ptr(&scratch);
 	oops_describe(&s->oops, VX_OOPS_DIE, args->str, args->regs);
 	s->oops.err = args->err;
-	s->oops.trap = args->trapnr;
+	s->oops.trap = trap_of(args->str, args->trapnr);
 	s->oops.signal = args->signr;
 	s->oops.regs[VX_REG_CR2] = native_read_cr2();
 	if (kills_the_kernel())
@@ -185,7 +212,7 @@ static void skip_panic(struct vx_event_oops *oops, char *symbol)
 	memmove(oops->stack, oops->stack + first, oops->frames * sizeof(oops->stack[0]));
 	memset(oops->stack + oops->frames, 0, (VX_OOPS_FRAMES - oops->frames) * sizeof(oops->stack[0]));
 	oops->ip = oops->stack[0];
-	fill_symbol(oops, symbol);
+	fill_symbol(oops, symbol, 1);
 }
 
 static int on_panic(struct notifier_block *nb, unsigned long what, void *message)

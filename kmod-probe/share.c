@@ -86,6 +86,8 @@ static int share_take(struct file *file, const struct vx_probe_share *req)
 	    req->slots > MAP_BYTES_MAX / sizeof(struct vx_flight_slot) || bytes > MAP_BYTES_MAX ||
 	    !PAGE_ALIGNED(req->address))
 		return -EINVAL;
+	if (!blackbox_has_way())
+		return -ENXIO;
 	if (shared)
 		return -EBUSY;
 	share = kzalloc(sizeof(*share), GFP_KERNEL);

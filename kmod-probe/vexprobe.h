@@ -33,6 +33,8 @@ void share_put(void);
 /* blackbox.c: from the map out to the host. */
 int blackbox_init(void);
 void blackbox_exit(void);
+/* There is shared memory, or a port. */
+bool blackbox_has_way(void);
 /* Any context. One at a time: another one under way makes this one do nothing, but for a panic. */
 void blackbox_write(enum vx_box_reason reason, const struct vx_event_oops *oops);
 

@@ -14,8 +14,8 @@ for f in scripts/*.sh guest/*.sh tests/*.sh tests/bench/*.sh tests/reliability/*
 	bash -n "$f" || complain "$f does not parse"
 done
 # Direction is held by -I; a relative include would walk around it.
-grep -rnE '#include "\.\./' userspace bpf include && complain "includes that go up"
-grep -rnE '[[:space:]]+$' --include='*.[ch]' userspace bpf include tests guest && complain "trailing white space"
+grep -rnE '#include "\.\./' userspace bpf include kmod-probe && complain "includes that go up"
+grep -rnE '[[:space:]]+$' --include='*.[ch]' userspace bpf include kmod-probe tests guest && complain "trailing white space"
 for f in $(git ls-files '*.c' '*.h' '*.sh'); do
 	head -n 3 "$f" | grep -q SPDX-License-Identifier || complain "$f has no SPDX line"
 done

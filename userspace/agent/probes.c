@@ -361,6 +361,9 @@ static void load_blackbox(struct probes *p)
 	if (err == -ENODEV)
 		snprintf(status->why, sizeof(status->why), "the module vexprobe is not loaded: a panic takes "
 			 "along what has not been sent by then");
+	else if (err == -ENXIO)
+		snprintf(status->why, sizeof(status->why), "vexprobe finds no way out of this guest: neither shared "
+			 "memory nor a port");
 	else if (err)
 		snprintf(status->why, sizeof(status->why), "%s", strerror(-err));
 }
