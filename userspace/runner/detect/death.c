@@ -118,20 +118,42 @@ void death_add_to(const struct death *death, struct finding *finding)
 
 /* ---- whose crash is it ------------------------------------------------------------------- */
 
-static gboolean is_near(guint64 a, guint64 b)
+static guint64 distance(guint64 a, guint64 b)
 {
-	return (a > b ? a - b : b - a) <= DEATH_NEAR_NS;
+	return a > b ? a - b : b - a;
 }
 
+static gboolean same_step(const struct death *death, guint64 step)
+{
+	return step && step == death->oops.head.step;
+}
+
+/* Rather too often than that one crash counts twice. */
 static gboolean same_crash(const struct death *death, guint64 step, guint64 realtime_ns)
 {
-	return (step && step == death->oops.head.step) || is_near(death->realtime_ns, realtime_ns);
+	return same_step(death, step) || distance(death->realtime_ns, realtime_ns) <= DEATH_NEAR_NS;
 }
 
-gboolean death_explains(const struct death *death, const struct finding *finding)
+struct finding *death_find(const struct death *death, const GPtrArray *findings)
 {
-	return finding->class != FINDING_GUEST_LOST && finding_hurts(finding) &&
-	       same_crash(death, finding->step, finding->realtime_ns);
+	guint64 nearest = DEATH_NEAR_NS + 1;
+	struct finding *ret = NULL;
+	guint i;
+
+	for (i = 0; i < findings->len; i++) {
+		struct finding *finding = g_ptr_array_index(findings, i);
+		guint64 far = distance(death->realtime_ns, finding->realtime_ns);
+
+		if (finding->class == FINDING_GUEST_LOST || !finding_hurts(finding))
+			continue;
+		if (same_step(death, finding->step))
+			return finding;
+		if (far < nearest) {
+			nearest = far;
+			ret = finding;
+		}
+	}
+	return ret;
 }
 
 /* Known noise is told too: it is the same crash, whatever is thought of it. */

@@ -21,8 +21,11 @@ struct death {
 
 /* "die: Oops at foo+0x12/0x40 [bar], CPU 1, task mount/123". Caller frees. */
 char *death_text(const struct vx_event_oops *oops);
-/* Is this finding one of the console's (or another's) that tells of this death? */
-gboolean death_explains(const struct death *death, const struct finding *finding);
+/*
+ * Of struct finding, the one that tells of this death: of the same step, else the nearest in time.
+ * NULL: none does.
+ */
+struct finding *death_find(const struct death *death, const GPtrArray *findings);
 /* The death in words, its registers and return addresses, as lines of the finding; its function if that has none. */
 void death_add_to(const struct death *death, struct finding *finding);
 

@@ -184,16 +184,16 @@ static void note_events(struct reading *rd, const struct rec_entry *entry)
 /* Another source's registers and stack for what the console has told; each death for one crash. */
 static void attach_deaths(struct reading *rd)
 {
-	const GPtrArray *findings = rd->an->findings;
-	guint i, k;
+	struct finding *finding;
+	guint i;
 
 	for (i = 0; i < rd->deaths->len; i++) {
 		const struct death *death = &g_array_index(rd->deaths, struct death, i);
 
-		for (k = 0; k < findings->len && !death_explains(death, g_ptr_array_index(findings, k)); k++)
-			;
-		if (k < findings->len && g_strcmp0(((struct finding *)g_ptr_array_index(findings, k))->kind, "die"))
-			death_add_to(death, g_ptr_array_index(findings, k));
+		finding = death_find(death, rd->an->findings);
+		/* Those that no console told of have it already. */
+		if (finding && g_strcmp0(finding->kind, "die"))
+			death_add_to(death, finding);
 	}
 }
 
