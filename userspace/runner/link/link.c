@@ -22,7 +22,7 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 {
 	struct link *link = ctx;
 
-	if (frame->type >= VX_MSG_HELLO && frame->type < VX_REC_RUN)
+	if (frame->type >= VX_MSG_HELLO && frame->type < VX_REC_RUN && !frame->flags)
 		link->frame(link->ctx, frame, payload);
 	else
 		link->forged_frames++;
