@@ -145,6 +145,31 @@ static void recoveries(GString *out, const struct analysis *an)
 	g_string_append_c(out, '\n');
 }
 
+/* What a panic let through, or what there was not to let it through. */
+static void box_notes(GString *out, const struct analysis *an)
+{
+	const json_t *json;
+	size_t i;
+
+	json_array_foreach(an->vm, i, json) {
+		const char *event = json_string_value(json_object_get(json, "event"));
+		const char *why = json_string_value(json_object_get(json, "why"));
+		g_autofree char *text = report_printable(why ? why : "");
+
+		if (!g_strcmp0(event, "no probe module"))
+			g_string_append_printf(out, "  probe    vexprobe is not loaded: %s\n", text);
+		if (g_strcmp0(event, "black box"))
+			continue;
+		g_string_append_printf(out, "  box      of a dying guest (%s): %" JSON_INTEGER_FORMAT " events, %"
+				       JSON_INTEGER_FORMAT " of them had not come, %" JSON_INTEGER_FORMAT " lost\n",
+				       json_string_value(json_object_get(json, "state")),
+				       json_integer_value(json_object_get(json, "events")),
+				       json_integer_value(json_object_get(json, "news")),
+				       json_integer_value(json_object_get(json, "torn")) +
+				       json_integer_value(json_object_get(json, "bad")));
+	}
+}
+
 static void probe_notes(GString *out, const struct analysis *an)
 {
 	guint i;
@@ -261,6 +286,7 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 	losses(out, an);
 	recoveries(out, an);
 	probe_notes(out, an);
+	box_notes(out, an);
 	if (an->torn)
 		g_string_append_printf(out, "  record   ends in a torn entry of %zu bytes, left out\n",
 				       an->torn);

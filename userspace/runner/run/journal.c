@@ -5,6 +5,7 @@
 
 #include "arrived.h"
 #include "box.h"
+#include "death.h"
 #include "detect.h"
 #include "error.h"
 #include "event.h"
@@ -13,12 +14,15 @@
 #include "record.h"
 #include "report.h"
 
+#define BOX_FILES_MAX	16u
+
 struct journal {
 	char *dir;
 	struct record *record;
 	struct detect *detect;
 	GPtrArray *findings;
 	struct arrived *arrived;
+	guint boxes;
 	guint32 epoch;			/* of the last frame */
 	FILE *log, *console, *performance, *crashes;
 	gboolean console_midline;
@@ -288,6 +292,59 @@ static json_t *box_json(const struct vx_box_reader *reader, enum vx_box_state st
 			 "message", message, "function", function);
 }
 
+static void add_words(GString *out, const struct vx_box *head)
+{
+	const struct death death = { .oops = head->oops };
+	struct finding *words = finding_new(FINDING_OOPS, SEV_LOW, "");
+	guint i;
+
+	death_add_to(&death, words);
+	for (i = 0; i < words->lines->len; i++) {
+		g_autofree char *line = report_printable(words->lines->pdata[i]);
+
+		g_string_append_printf(out, "%s\n", line);
+	}
+	finding_free(words);
+}
+
+static void add_log(GString *out, const char *text, gsize len)
+{
+	g_autofree char *copy = g_strndup(text, len);
+	g_auto(GStrv) lines = g_strsplit(copy, "\n", -1);
+	guint i;
+
+	g_string_append(out, "\nThe end of the kernel's log, as the guest had it:\n");
+	for (i = 0; lines[i]; i++) {
+		g_autofree char *line = report_printable(lines[i]);
+
+		g_string_append_printf(out, "%s\n", line);
+	}
+}
+
+/* For people: a console may have been cut off, or never have been written to. */
+static void write_words(struct journal *jn, const struct vx_box_reader *reader, enum vx_box_state state)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_autofree char *name = NULL;
+	FILE *file;
+
+	if (jn->boxes >= BOX_FILES_MAX)
+		return;
+	name = g_strdup_printf("black_box_%u.txt", ++jn->boxes);
+	g_string_append_printf(out, "A black box, %s: what the guest wrote %s.\n\n", vx_box_state_name(state),
+			       reader->head.reason == VX_BOX_NMI ? "when it was sent an NMI" : "as it panicked");
+	if (reader->has_oops)
+		add_words(out, &reader->head);
+	if (state == VX_BOX_WHOLE)
+		add_log(out, reader->text, reader->head.text_bytes);
+	file = open_log(jn->dir, name, jn->error ? NULL : &jn->error);
+	if (!file)
+		return;
+	if (fwrite(out->str, 1, out->len, file) != out->len)
+		file_error(jn, name);
+	fclose(file);
+}
+
 void journal_box(struct journal *jn, const void *data, gsize len)
 {
 	struct vx_box_reader reader;
@@ -297,6 +354,8 @@ void journal_box(struct journal *jn, const void *data, gsize len)
 
 	if (state == VX_BOX_EMPTY)
 		return;
+	if (state != VX_BOX_FOREIGN)
+		write_words(jn, &reader, state);
 	news = find_news(jn, &reader, &held);
 	keep_box(jn, data, len);
 	journal_log(jn, "black box: %s, %zu bytes, %u events, %u of them had not come", vx_box_state_name(state),
