@@ -479,6 +479,19 @@ static void test_mkdir_read_statfs(void **state)
 	r = step(STEP(READ), ARGS("/nonexistent"));
 	assert_int_equal(r.msg.err, -ENOENT);
 	free(r.output);
+	snprintf(path, sizeof(path), "%s/written", dir);
+	r = step(STEP(WRITE), ARGS(path, "c"));
+	assert_int_equal(r.msg.err, -ENOENT);	/* nothing is made */
+	free(r.output);
+	assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
+	r = step(STEP(WRITE), ARGS(path, "hello"));
+	assert_int_equal(r.msg.err, 0);
+	assert_int_equal(r.msg.value, 5);
+	free(r.output);
+	r = step(STEP(READ), ARGS(path));
+	assert_string_equal(r.output, "hello");
+	free(r.output);
+	unlink(path);
 	r = step(STEP(STATFS), ARGS("/proc"));
 	assert_int_equal(r.msg.value, 0x9fa0);
 	free(r.output);

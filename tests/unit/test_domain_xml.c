@@ -12,7 +12,7 @@
 
 #define QEMU_10 10000002ul
 
-static const struct domain_paths paths = { "/run/a/console", "/run/a/channel", NULL };
+static const struct domain_paths paths = { "/run/a/console", "/run/a/channel", "/run/a,b/box" };
 
 static struct vm_config plain(void)
 {
@@ -117,6 +117,28 @@ static void test_what_the_host_has(void **state)
 	assert_non_null(strstr(seen, "io=[io_uring]"));
 }
 
+/* By one way or the other or not at all; nothing of it lies outside of the run's folder. */
+static void test_black_box(void **state)
+{
+	const struct domain_paths nowhere = { "/run/a/console", "/run/a/channel", NULL };
+	struct vm_config c = plain();
+	g_autofree char *none = domain_xml(&c, &paths, QEMU_10), *shmem = NULL, *port = NULL, *remote = NULL;
+
+	assert_null(strstr(none, "vexbox"));
+	c.box = VM_BOX_SHMEM;
+	shmem = domain_xml(&c, &paths, QEMU_10);
+	/* As libvirt's own <shmem> would, and leave it there. */
+	assert_null(strstr(shmem, "<shmem"));
+	assert_non_null(strstr(shmem, "memory-backend-file,id=vexbox,share=on,size=8388608,mem-path=/run/a,,b/box'"));
+	assert_non_null(strstr(shmem, "ivshmem-plain,memdev=vexbox,master=on"));
+	remote = domain_xml(&c, &nowhere, QEMU_10);
+	assert_null(strstr(remote, "vexbox"));
+	c.box = VM_BOX_PORT;
+	port = domain_xml(&c, &paths, QEMU_10);
+	assert_null(strstr(port, "ivshmem"));
+	assert_non_null(strstr(port, "isa-debugcon,iobase=0x5e9,chardev=vexbox"));
+}
+
 /* Two runs share a state whatever their paths, but not with another machine. */
 static void test_skeleton(void **state)
 {
@@ -146,6 +168,7 @@ int main(void)
 		cmocka_unit_test(test_no_way_out),
 		cmocka_unit_test(test_old_qemu_loses_cx16),
 		cmocka_unit_test(test_what_the_host_has),
+		cmocka_unit_test(test_black_box),
 		cmocka_unit_test(test_skeleton),
 	};
 

@@ -37,6 +37,21 @@ static void add_fsop(struct payload *p, unsigned int op, unsigned int api)
 	p->len += sizeof(fsop);
 }
 
+static void add_oops(struct payload *p, unsigned int kind, unsigned int frames)
+{
+	struct vx_event_oops oops = {
+		.head = { .type = VX_EVENT_OOPS, .size = sizeof(oops) },
+		.kind = (uint8_t)kind, .frames = (uint16_t)frames,
+	};
+
+	memset(oops.function, 'f', sizeof(oops.function));
+	memset(oops.module, 'm', sizeof(oops.module));
+	memset(oops.message, 'x', sizeof(oops.message));
+	memset(oops.head.comm, 'y', sizeof(oops.head.comm));
+	memcpy(p->data + p->len, &oops, sizeof(oops));
+	p->len += sizeof(oops);
+}
+
 static void add_head(struct payload *p, uint16_t type, uint16_t size)
 {
 	struct vx_event head = { .type = type, .size = size };
@@ -158,6 +173,40 @@ static void test_enums_out_of_range(void **state)
 	assert_int_equal(bad, 3);
 }
 
+static void test_oops(void **state)
+{
+	struct payload p = { .len = 0 };
+	const struct vx_event_oops *oops;
+	struct vx_event_iter it;
+	uint64_t bad;
+
+	add_oops(&p, VX_OOPS_DIE, VX_OOPS_FRAMES);
+	vx_event_iter_init(&it, p.data, p.len);
+	oops = (const void *)vx_event_iter_next(&it);
+	assert_non_null(oops);
+	assert_int_equal(strlen(oops->function), sizeof(oops->function) - 1);
+	assert_int_equal(strlen(oops->module), sizeof(oops->module) - 1);
+	assert_int_equal(strlen(oops->message), sizeof(oops->message) - 1);
+	assert_int_equal(strlen(oops->head.comm), sizeof(oops->head.comm) - 1);
+	add_oops(&p, VX_OOPS_NONE, 0);
+	add_oops(&p, VX_OOPS_KINDS, 0);
+	add_oops(&p, VX_OOPS_PANIC, VX_OOPS_FRAMES + 1);
+	add_oops(&p, VX_OOPS_PANIC, 0);
+	assert_int_equal(count(&p, &bad), 2);
+	assert_int_equal(bad, 3);
+}
+
+static void test_sizes(void **state)
+{
+	unsigned int i;
+
+	for (i = VX_EVENT_NONE + 1; i < VX_EVENT_TYPES; i++)
+		assert_true(vx_event_size(i) >= sizeof(struct vx_event) && vx_event_size(i) % 8 == 0);
+	assert_int_equal(vx_event_size(VX_EVENT_NONE), 0);
+	assert_int_equal(vx_event_size(VX_EVENT_TYPES), 0);
+	assert_int_equal(vx_event_size(~0u), 0);
+}
+
 static void test_every_name_is_there_and_its_own(void **state)
 {
 	unsigned int i, k;
@@ -171,6 +220,14 @@ static void test_every_name_is_there_and_its_own(void **state)
 		assert_string_not_equal(vx_op_name(i), "?");
 	for (i = VX_API_NONE + 1; i < VX_API_TYPES; i++)
 		assert_string_not_equal(vx_api_name(i), "?");
+	for (i = VX_OOPS_NONE + 1; i < VX_OOPS_KINDS; i++)
+		assert_string_not_equal(vx_oops_kind_name(i), "?");
+	for (i = 0; i < VX_REGS; i++) {
+		assert_string_not_equal(vx_reg_name(i), "?");
+		for (k = 0; k < i; k++)
+			assert_string_not_equal(vx_reg_name(i), vx_reg_name(k));
+	}
+	assert_string_equal(vx_reg_name(VX_REGS), "?");
 	assert_string_equal(vx_phase_name(VX_PHASE_TYPES), "?");
 	assert_string_equal(vx_op_name(~0u), "?");
 	assert_string_equal(vx_api_name(VX_API_TYPES), "?");
@@ -186,6 +243,8 @@ int main(void)
 		cmocka_unit_test(test_size_that_cannot_be_ends_it),
 		cmocka_unit_test(test_every_truncation),
 		cmocka_unit_test(test_enums_out_of_range),
+		cmocka_unit_test(test_oops),
+		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_every_name_is_there_and_its_own),
 	};
 

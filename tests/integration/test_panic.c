@@ -296,6 +296,147 @@ static void test_dead_agent(void **state)
 	assert_true(guest.head.text_bytes > 0);
 }
 
+static gboolean wake(gpointer data)
+{
+	return G_SOURCE_CONTINUE;
+}
+
+/* Turns the main loop until the console has said it, or 10 s are over. */
+static gboolean console_says(const char *words)
+{
+	const gint64 until = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+	guint timer = g_timeout_add(20, wake, NULL);
+
+	while (!strstr(guest.console->str, words) && g_get_monotonic_time() < until)
+		g_main_context_iteration(NULL, TRUE);
+	g_source_remove(timer);
+	return strstr(guest.console->str, words) != NULL;
+}
+
+/* A guest that does not answer is asked where its CPUs are and who is blocked. It lives on. */
+static void test_nmi(void **state)
+{
+	const char *sleeper[] = { "sh", "-c", "sleep 100 & dmesg -n 8", NULL };
+	struct vx_box_reader reader;
+	g_autoptr(GBytes) box = NULL;
+	gsize len;
+
+	open_guest("nmi", VM_BOX_SHMEM, FALSE);
+	must(VX_STEP_EXEC, sleeper, 0, 0);
+	g_string_truncate(guest.console, 0);
+	assert_true(vm_libvirt.nmi(session_vm(guest.session), NULL));
+	assert_true(console_says("tasks blocked"));
+	assert_true(console_says("NMI: CPU 0 at "));
+	assert_true(console_says("NMI: CPU 1 at "));
+	assert_true(console_says("</NMI>"));
+	box = vm_libvirt.take_box(session_vm(guest.session));
+	assert_non_null(box);
+	assert_int_equal(vx_box_open(g_bytes_get_data(box, &len), g_bytes_get_size(box), &reader), VX_BOX_WHOLE);
+	assert_int_equal(reader.head.reason, VX_BOX_NMI);
+	assert_non_null(g_strstr_len(reader.text, reader.head.text_bytes, "NMI: CPU"));
+	/* Had once. */
+	assert_null(vm_libvirt.take_box(session_vm(guest.session)));
+	must(VX_STEP_NOP, NULL, 0, 0);
+}
+
+/* ---- whole runs ------------------------------------------------------------------------ */
+
+static const char *why_no_box(json_t *json)
+{
+	json_t *probes = json_object_get(json, "probes"), *probe;
+	size_t i;
+
+	json_array_foreach(probes, i, probe)
+		if (!strcmp(json_string_value(json_object_get(probe, "name")), "black_box"))
+			return strcmp(json_string_value(json_object_get(probe, "kind")), "not attached") ? "" :
+			       json_string_value(json_object_get(probe, "reason"));
+	fail_msg("the report has no probe black_box");
+	return NULL;
+}
+
+/* Everything works, with less, and it is said. */
+static void test_without_the_module(void **state)
+{
+	RAN r = run_vexlab("run", "--quiet", "--json", "--cold", "--cycles", "2", "--no-probe-module", NULL);
+	json_t *json;
+
+	expect_status(&r, 0);
+	json = expect_json(&r);
+	assert_non_null(strstr(why_no_box(json), "vexprobe is not loaded"));
+	json_decref(json);
+}
+
+static void run_with_libdir(const char *libdir, ...)
+{
+	g_auto(GStrv) env = g_environ_setenv(g_get_environ(), "VEXLAB_LIBDIR", libdir, TRUE);
+	va_list args;
+	struct ran r;
+
+	va_start(args, libdir);
+	r = run_with_env(env, "run", args);
+	va_end(args);
+	expect_status(&r, 0);
+	expect_says(&r, "vexprobe is not loaded");
+	expect_says(&r, "does not build");
+	ran_clear(&r);
+}
+
+static void test_module_does_not_build(void **state)
+{
+	g_autofree char *dir = g_build_filename(test_dir, "lib", NULL);
+	g_autofree char *probe = g_build_filename(dir, "kmod-probe", NULL);
+	g_autofree char *kbuild = g_build_filename(probe, "Kbuild", NULL);
+	g_autofree char *source = g_build_filename(probe, "broken.c", NULL);
+
+	assert_true(fs_mkdir(probe, 0755, NULL));
+	assert_true(g_file_set_contents(kbuild, "obj-m := broken.o\n", -1, NULL));
+	assert_true(g_file_set_contents(source, "#error as it was told\n", -1, NULL));
+	run_with_libdir(dir, "--quiet", "--cold", "--cycles", "2", NULL);
+}
+
+static guint lines_with(json_t *finding, const char *words)
+{
+	json_t *lines = json_object_get(finding, "kernel_messages"), *line;
+	guint n = 0;
+	size_t i;
+
+	json_array_foreach(lines, i, line)
+		n += strstr(json_string_value(line), words) != NULL;
+	return n;
+}
+
+/* One crash counts once, with the evidence of both sources. */
+static void crash_has_evidence(const char *fault, const char *class, const char *words)
+{
+	g_autofree char *params = g_strdup_printf("fault=%s", fault);
+	RAN r = run_vexlab("run", "--quiet", "--json", "--target", "faultfs", "--cycles", "2", "--control", "none",
+			   "--set", "recovery.attempts=0", "--module-params", params, NULL);
+	json_t *json = expect_json(&r), *finding;
+	guint crashes = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, "findings"), i, finding) {
+		if (strcmp(json_string_value(json_object_get(finding, "event_type")), class))
+			continue;
+		crashes++;
+		assert_int_equal(lines_with(finding, words), 1);
+		assert_int_equal(lines_with(finding, "vexprobe: stack: ffffffff"), 1);
+	}
+	assert_int_equal(crashes, 1);
+	assert_string_equal(why_no_box(json), "");
+	json_decref(json);
+}
+
+static void test_evidence_of_an_oops(void **state)
+{
+	crash_has_evidence("oops@fill", "Oops", "vexprobe: die: Oops at fault_oops+0x");
+}
+
+static void test_evidence_of_a_panic(void **state)
+{
+	crash_has_evidence("panic@fill", "KernelPanic", "vexprobe: panic: faultfs: as it was told at fault_panic+0x");
+}
+
 static int set_up(void **state)
 {
 	struct config_machine machine;
@@ -331,7 +472,12 @@ int main(void)
 		cmocka_unit_test_teardown(test_panic_through_shared_memory, close_guest),
 		cmocka_unit_test_teardown(test_only_news_is_added, close_guest),
 		cmocka_unit_test_teardown(test_dead_agent, close_guest),
+		cmocka_unit_test_teardown(test_nmi, close_guest),
 		cmocka_unit_test_teardown(test_panic_through_the_port, close_guest),
+		cmocka_unit_test(test_without_the_module),
+		cmocka_unit_test(test_module_does_not_build),
+		cmocka_unit_test(test_evidence_of_an_oops),
+		cmocka_unit_test(test_evidence_of_a_panic),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
