@@ -34,6 +34,7 @@
 
 #define SAVE_CHANNELS	4
 #define KILL_WAIT_MS	5000
+#define ASK_AGAIN	2
 /* After QEMU's end, libvirt says why within milliseconds; a guest is gone all the same if it never does. */
 #define REASON_WAIT_MS	1000
 #define PREDECESSOR_TRIES 500
@@ -200,8 +201,11 @@ static virConnectPtr open_connection(const struct vm_config *config, GError **er
 static gboolean qemu_version(virConnectPtr conn, unsigned long *ret, GError **error)
 {
 	struct orphan_reaper *reaper = orphan_reaper_start();
-	int r = virConnectGetVersion(conn, ret);
+	int r, i;
 
+	/* On a busy machine QEMU answers too late now and then, and libvirt takes that for no QEMU. */
+	for (i = 0; (r = virConnectGetVersion(conn, ret)) && i < ASK_AGAIN; i++)
+		;
 	orphan_reaper_stop(reaper);
 	if (r)
 		set_libvirt_error(error, "libvirt finds no QEMU: install qemu-system-x86");
