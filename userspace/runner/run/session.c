@@ -31,6 +31,7 @@ void session_lose(struct session *s, enum session_loss loss, const char *format,
 	va_start(args, format);
 	s->lost = g_strdup_vprintf(format, args);
 	va_end(args);
+	s->loss = loss;
 	if (s->sink.note)
 		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s, s:s}", "event", "lost", "lost", s->lost,
 						    "cause", session_loss_word(loss)));
@@ -161,6 +162,7 @@ void session_close(struct session *s)
 	g_free(s->greeting);
 	g_free(s->initrd);
 	g_free(s->scratch);
+	g_free(s->cmdline);
 	g_free(s->ready_key);
 	g_free(s);
 }

@@ -53,8 +53,9 @@ struct session {
 	gboolean ready, slow_told;
 	guint32 epoch, put_id;
 	int image_fd;
+	enum session_loss loss;		/* valid while `lost` */
 	char *lost, *workdir, *greeting;
-	char *initrd, *scratch;
+	char *initrd, *scratch, *cmdline;
 	const char *how;
 	double ready_ms;
 };

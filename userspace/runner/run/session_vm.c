@@ -10,6 +10,7 @@
 #include "session_priv.h"
 #include "warm.h"
 
+#define PANIC_S		"5"	/* from a panic to the reset, in a run that keeps the guest's memory */
 #define RESIZE_MS	5000
 
 static void vm_write(void *ctx, GBytes *bytes)
@@ -118,15 +119,17 @@ static gboolean describe(struct session *s, GError **error)
 	s->disks[0] = (struct vm_disk){ image->rootfs_img, "raw", "vexlab-root", TRUE };
 	s->disks[1] = (struct vm_disk){ image->modules_img, "raw", "vexlab-mods", TRUE };
 	s->disks[SCRATCH_DISK] = (struct vm_disk){ s->scratch, "qcow2", "vexlab-scratch", FALSE };
+	/* The last one counts. Without, QEMU is gone with the guest, before anybody knows of the panic. */
+	s->cmdline = g_strconcat(image->cmdline, s->config.dumpable ? " panic=" PANIC_S : NULL, NULL);
 	s->vm_config = (struct vm_config){
 		.name = SESSION_NAME, .uri = s->config.uri, .kernel = image->kernel,
-		.initrd = s->initrd, .cmdline = image->cmdline, .accel = s->config.accel,
+		.initrd = s->initrd, .cmdline = s->cmdline, .accel = s->config.accel,
 		.memory_mib = config->memory_mib, .vcpus = config->vcpus,
 		.disks = s->disks, .ndisks = G_N_ELEMENTS(s->disks),
 		.io_uring = !s->config.uri && vm_probe_io_uring(),
 		.firmware = s->config.uri ? NULL : vm_probe_firmware(),
 		.icount = s->config.icount, .ssh_port = s->config.ssh_port, .rundir = rundir_path(s->config.rundir),
-		.cachedir = s->config.cachedir, .vmcoreinfo = s->config.vmcoreinfo,
+		.cachedir = s->config.cachedir, .vmcoreinfo = s->config.dumpable,
 	};
 	return TRUE;
 }
@@ -135,7 +138,7 @@ static gboolean describe(struct session *s, GError **error)
 static char *key_of(struct session *s, GError **error)
 {
 	g_autofree char *fingerprint = s->config.driver->fingerprint(&s->vm_config, error);
-	const char *facts[] = { fingerprint, s->config.image->cmdline, NULL };
+	const char *facts[] = { fingerprint, s->cmdline, NULL };
 	const char *files[] = { s->vm_config.kernel, s->initrd, s->config.image->rootfs_img,
 				s->config.image->modules_img, NULL };
 
