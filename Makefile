@@ -99,7 +99,7 @@ ifdef NEED_TOOLS
 $(shell mkdir -p $(B); echo '$(flags_text)' | cmp -s - $(FLAGS_STAMP) || echo '$(flags_text)' >$(FLAGS_STAMP))
 endif
 
-.PHONY: all setup run test bench guest lint fuzz clean help check unit integration FORCE
+.PHONY: all setup run test bench reliability guest lint fuzz clean help check unit integration FORCE
 all: $(B)/vexlab $(B)/vexlab-agent $(B)/vexlab-init
 
 help:
@@ -125,6 +125,11 @@ bench: setup
 	@$(B)/vexlab guest build
 	@$(MAKE) -j$(JOBS) bench-programs
 	@tests/bench/run.sh $(B) $(ARGS)
+
+reliability: setup
+	@$(MAKE) -j$(JOBS) all
+	@$(B)/vexlab guest build
+	@tests/reliability/run.sh $(B) $(ARGS)
 
 guest: setup
 	@$(MAKE) -j$(JOBS) all

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The only writer of the ring buffer. What finds no room is counted on its CPU
- * and never waited for.
+ * The only writer of the ring buffer, and of the flight recorder beside it.
+ * What finds no room is counted on its CPU and never waited for.
  */
 #ifndef VEXLAB_EMIT_BPF_H
 #define VEXLAB_EMIT_BPF_H
@@ -9,6 +9,7 @@
 #include <vexlab/event.h>
 #include <vexlab/request.h>
 #include <bpf/bpf_helpers.h>
+#include "flight.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -92,6 +93,14 @@ static __always_inline __u64 emit_prepare(struct vx_event *head, __u16 type, __u
 static __always_inline void emit_submit(struct vx_event *head, __u64 now, __u64 flags)
 {
 	head->ts = now;
+	bpf_ringbuf_submit(head, flags);
+}
+
+/* The same for what must not be lost with the guest: a copy goes to the flight recorder. */
+static __always_inline void emit_submit_kept(struct vx_event *head, const __u32 size, __u64 now, __u64 flags)
+{
+	head->ts = now;
+	flight_put(head, size);
 	bpf_ringbuf_submit(head, flags);
 }
 

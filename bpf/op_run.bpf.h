@@ -300,7 +300,7 @@ static __noinline int op_emit(struct op *op, bool running)
 		op_pause(op);
 	op_sum_up_last(op, rec, hist, last);
 	if (rec)
-		emit_submit(&rec->head, running ? op->last_ns : bpf_ktime_get_ns(), flags);
+		emit_submit_kept(&rec->head, sizeof(*rec), running ? op->last_ns : bpf_ktime_get_ns(), flags);
 	return 0;
 }
 

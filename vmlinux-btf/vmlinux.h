@@ -47,6 +47,10 @@ enum {
 };
 
 enum {
+	BPF_F_MMAPABLE	= 1 << 10,
+};
+
+enum {
 	BPF_RB_NO_WAKEUP	= 1 << 0,
 	BPF_RB_FORCE_WAKEUP	= 1 << 1,
 };

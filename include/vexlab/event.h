@@ -18,6 +18,7 @@ enum vx_event_type {
 	VX_EVENT_NONE	= 0,
 	VX_EVENT_MARK	= 1,	/* struct vx_event_mark: calibration and benchmarks */
 	VX_EVENT_FSOP	= 2,	/* struct vx_event_fsop: one mount or unmount */
+	VX_EVENT_OOPS	= 3,	/* struct vx_event_oops: the kernel died, or one of its tasks */
 	VX_EVENT_TYPES,		/* keep last */
 };
 
@@ -111,11 +112,55 @@ struct vx_event_fsop {
 	char fstype[VX_FSTYPE_LEN];	/* file_system_type.name, cut */
 };
 
+enum vx_oops_kind {
+	VX_OOPS_NONE	= 0,
+	VX_OOPS_DIE	= 1,	/* die(): an Oops, a BUG, a protection fault */
+	VX_OOPS_PANIC	= 2,	/* panic() */
+	VX_OOPS_NMI	= 3,	/* nobody died: where a CPU was when the host sent an NMI */
+	VX_OOPS_KINDS,
+};
+
+enum vx_oops_flags {
+	VX_OOPS_REGS_VALID	= 1 << 0,	/* all registers; else ip, sp and bp at most */
+	VX_OOPS_FATAL		= 1 << 1,	/* a panic follows for certain, or this is it */
+	VX_OOPS_STACK_CUT	= 1 << 2,	/* there were more frames */
+};
+
+enum vx_reg {
+	VX_REG_R15, VX_REG_R14, VX_REG_R13, VX_REG_R12, VX_REG_BP, VX_REG_BX, VX_REG_R11, VX_REG_R10,
+	VX_REG_R9, VX_REG_R8, VX_REG_AX, VX_REG_CX, VX_REG_DX, VX_REG_SI, VX_REG_DI,
+	VX_REG_IP, VX_REG_CS, VX_REG_FLAGS, VX_REG_SP, VX_REG_SS, VX_REG_CR2,
+	VX_REGS,
+};
+
+#define VX_OOPS_FRAMES	32
+#define VX_OOPS_MESSAGE	128
+
+/* Told by kmod-probe's notifiers. Its head's task is the one that was running. */
+struct vx_event_oops {
+	struct vx_event head;
+	__u8 kind;			/* enum vx_oops_kind */
+	__u8 flags;			/* enum vx_oops_flags */
+	__u16 frames;			/* of `stack` in use */
+	__s32 err;			/* the exception's error code; page fault: bit 0 protection, 1 write, 4 fetch */
+	__u32 trap;			/* the exception's number, 14: page fault */
+	__u32 offset;			/* of `ip` in `function`, bytes */
+	__u64 ip;			/* where it happened; 0: unknown, or a jump to NULL (then `trap` is 14) */
+	__u32 size;			/* of `function`, bytes */
+	__s32 signal;			/* die(): what the task would get */
+	__u64 regs[VX_REGS];		/* by enum vx_reg */
+	__u64 stack[VX_OOPS_FRAMES];	/* return addresses, innermost first, `ip` included */
+	char function[VX_NAME_LEN];	/* "" unknown */
+	char module[56];		/* whose function; "" the kernel's own */
+	char message[VX_OOPS_MESSAGE];	/* cut */
+};
+
 #ifdef __cplusplus
 #error "C only"
 #endif
 _Static_assert(sizeof(struct vx_event) == 48, "event head is ABI");
 _Static_assert(sizeof(struct vx_event_mark) == 64, "mark is ABI");
 _Static_assert(sizeof(struct vx_event_fsop) == 336, "fsop is ABI");
+_Static_assert(sizeof(struct vx_event_oops) == 752, "oops is ABI");
 
 #endif

@@ -24,11 +24,16 @@ struct vx_frame {
 	__u32 magic;			/* VX_FRAME_MAGIC */
 	__u32 length;			/* payload bytes, <= VX_FRAME_PAYLOAD_MAX */
 	__u16 type;			/* enum vx_frame_type */
-	__u16 flags;			/* 0 */
+	__u16 flags;			/* enum vx_frame_flags; 0 on the channel */
 	__u32 epoch;
 	__u64 seq;
 	__u32 crc;
 	__u32 pad;			/* 0 */
+};
+
+enum vx_frame_flags {
+	/* VX_MSG_EVENTS, in a record: never came over the channel, but by the black box. No number in the sequence. */
+	VX_FRAME_FROM_BOX	= 1 << 0,
 };
 
 enum vx_frame_type {
@@ -60,9 +65,17 @@ enum vx_frame_type {
 	VX_REC_VM		= 0x84,	/* JSON: started, ready, lost, restored, ... */
 	VX_REC_FINDING		= 0x85,	/* JSON: a finding */
 	VX_REC_END		= 0x86,	/* JSON: verdict; its absence tells an interrupted run */
+	VX_REC_BLACKBOX		= 0x87,	/* struct vx_rec_box, then bytes of a black box as it came (blackbox.h) */
 	VX_REC_REQUEST		= 0x88,	/* JSON: what else was asked of the agent: "do": "put" or "trace" */
 };
 
+/* A box is larger than a frame may be: its pieces follow each other. */
+struct vx_rec_box {
+	__u64 offset;			/* of these bytes */
+	__u64 total;			/* of the box */
+};
+
+_Static_assert(sizeof(struct vx_rec_box) == 16, "ABI");
 _Static_assert(sizeof(struct vx_frame) == 32, "frame header is ABI");
 
 #endif

@@ -54,7 +54,9 @@ enum vx_feature {
  *			and compare, rename, unlink; value: operations done
  *	SLEEP		n: ns
  *	NOP		nothing: what a round trip costs
+ *	WRITE		s: path, text: one write(2) into a file that is there; value: bytes written
  *	STATFS		s: path; value: f_type; output: "bsize blocks bfree files ffree\n"
+ *	FAULT		n: enum vx_fault; FLOOD: n: bytes; value: bytes written
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -72,7 +74,17 @@ enum vx_step_op {
 	VX_STEP_SLEEP		= 12,
 	VX_STEP_NOP		= 13,
 	VX_STEP_STATFS		= 14,
+	VX_STEP_WRITE		= 15,
+	VX_STEP_FAULT		= 16,
 	VX_STEP_OPS,
+};
+
+/* What a guest is done to by itself, but not by its kernel. */
+enum vx_fault {
+	VX_FAULT_KILL	= 1,		/* the agent, by SIGKILL */
+	VX_FAULT_STOP	= 2,		/* the agent, by SIGSTOP */
+	VX_FAULT_REBOOT	= 3,		/* at once, nothing is synced */
+	VX_FAULT_FLOOD	= 4,		/* so many bytes to the console */
 };
 
 struct vx_req_step {

@@ -95,7 +95,9 @@ static void open_guest(struct bench *b, gboolean cold, guint ssh_port)
 		.accel = vm_probe_accel(b->image->kernel, b->cachedir, FALSE, &why),
 		.cold = cold, .scratch_mib = 64, .ssh_port = ssh_port, .icount = b->icount,
 	};
-	const struct session_sink sink = { on_frame, on_console, on_note, on_progress, b };
+	const struct session_sink sink = {
+		.frame = on_frame, .console = on_console, .note = on_note, .progress = on_progress, .ctx = b,
+	};
 	GError *error = NULL;
 
 	b->session = session_open(&config, &sink, &error);

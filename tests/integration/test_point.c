@@ -118,7 +118,9 @@ static void make(struct world *w, const char *name)
 
 static int set_up(void **state)
 {
-	const struct session_sink sink = { on_frame, on_console, on_note, on_progress, NULL };
+	const struct session_sink sink = {
+		.frame = on_frame, .console = on_console, .note = on_note, .progress = on_progress,
+	};
 	struct session_sink mine = sink;
 	struct world *w = g_new0(struct world, 1);
 	struct config_machine machine;

@@ -12,7 +12,7 @@
 
 #define QEMU_10 10000002ul
 
-static const struct domain_paths paths = { "/run/a/console", "/run/a/channel" };
+static const struct domain_paths paths = { "/run/a/console", "/run/a/channel", NULL };
 
 static struct vm_config plain(void)
 {

@@ -154,6 +154,19 @@ static int op_read(struct op_run *run)
 	return op_end(run, n < 0 ? -errno : 0);
 }
 
+static int op_write(struct op_run *run)
+{
+	const char *text = run->step.str[1];
+	_cleanup_close_ int fd = open(run->step.str[0], O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int n;
+
+	if (fd < 0)
+		return -errno;
+	n = OP_TIMED(run, write(fd, text, strlen(text)));
+	run->value = n;
+	return n < 0 ? n : 0;
+}
+
 static int op_statfs(struct op_run *run)
 {
 	struct statfs st;
@@ -186,6 +199,8 @@ static const struct {
 	[VX_STEP_SLEEP]		= { op_sleep, 0 },
 	[VX_STEP_NOP]		= { op_nop, 0 },
 	[VX_STEP_STATFS]	= { op_statfs, 1 },
+	[VX_STEP_WRITE]		= { op_write, 2 },
+	[VX_STEP_FAULT]		= { op_fault, 0 },
 };
 
 int op_execute(struct op_run *run)

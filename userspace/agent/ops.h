@@ -78,5 +78,7 @@ int op_mount(struct op_run *run);
 int op_umount(struct op_run *run);
 /* op_files.c */
 int op_files(struct op_run *run);
+/* op_fault.c */
+int op_fault(struct op_run *run);
 
 #endif

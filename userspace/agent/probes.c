@@ -13,7 +13,9 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <vexlab/probe_hist.h>
+#include "blackbox.h"
 #include "mount.skel.h"
+#include "oops.skel.h"
 #include "slab.skel.h"
 #include "probes.h"
 #include "probes_log.h"
@@ -34,15 +36,18 @@ struct probes {
 	struct probes_options options;
 	struct mount_bpf *mount;
 	struct slab_bpf *slab;
+	struct oops_bpf *oops;		/* goes with the mount group, where kmod-probe is */
+	struct blackbox box;
+	struct vx_probe_status box_status;
 	struct ring_buffer *ring;
 	struct program programs[PROGRAMS_MAX];
 	size_t nprograms;
 	uint32_t asked;
 	uint32_t attached;
 	uint64_t step;		/* as set last, for programs loaded later */
-	uint64_t *step_at;	/* where the loaded programs read it */
+	uint64_t *step_at, *oops_step_at; /* where the loaded programs read it */
 	int cpus;		/* possible ones: per-CPU maps have a value for each */
-	struct vx_probe_status status[PROGRAMS_MAX];
+	struct vx_probe_status status[PROGRAMS_MAX + 1];
 	size_t nstatus;
 };
 
@@ -73,6 +78,7 @@ int probes_create(const struct probes_options *options, struct probes **ret)
 		return -ENOMEM;
 	p->options = *options;
 	p->cpus = cpus;
+	p->box.device = -1;
 	if (!p->options.ring_bytes)
 		p->options.ring_bytes = RING_BYTES_DEFAULT;
 	if (!p->options.wake_bytes)
@@ -101,6 +107,8 @@ void probes_destroy(struct probes *p)
 		return;
 	detach(p, VX_PROBES_ALL);
 	ring_buffer__free(p->ring);
+	blackbox_close(&p->box);
+	oops_bpf__destroy(p->oops);
 	slab_bpf__destroy(p->slab);
 	mount_bpf__destroy(p->mount);
 	free(p);
@@ -209,13 +217,27 @@ static bool leave_out_culprit(struct probes *p, uint32_t group, int err)
 	return true;
 }
 
+static int size_flight(struct mount_bpf *mount, uint32_t cpus)
+{
+	uint32_t slots = blackbox_slots(cpus);
+	int err = bpf_map__set_max_entries(mount->maps.flight, cpus * slots);
+
+	mount->rodata->flight_slots = slots;
+	return err ? err : bpf_map__set_max_entries(mount->maps.flight_heads, cpus);
+}
+
 static int open_mount(struct probes *p)
 {
+	int err = 0;
+
 	p->mount = mount_bpf__open();
 	if (!p->mount)
 		return -errno;
 	p->mount->rodata->wake_mask = p->options.wake_bytes - 1;
-	return bpf_map__set_max_entries(p->mount->maps.ring, p->options.ring_bytes);
+	/* Nobody to read it: then the programs do not write it either. */
+	if (blackbox_present())
+		err = size_flight(p->mount, (uint32_t)p->cpus);
+	return err ? err : bpf_map__set_max_entries(p->mount->maps.ring, p->options.ring_bytes);
 }
 
 static int try_load_mount(struct probes *p)
@@ -291,6 +313,60 @@ static int try_load_slab(struct probes *p)
 	return err;
 }
 
+/* The events of kmod-probe's notifiers go where the others go. */
+static int share_maps(struct oops_bpf *oops, struct mount_bpf *mount)
+{
+	int err = bpf_map__reuse_fd(oops->maps.ring, bpf_map__fd(mount->maps.ring));
+
+	if (!err)
+		err = bpf_map__reuse_fd(oops->maps.cpu_stats, bpf_map__fd(mount->maps.cpu_stats));
+	if (!err)
+		err = bpf_map__reuse_fd(oops->maps.flight, bpf_map__fd(mount->maps.flight));
+	if (!err)
+		err = bpf_map__reuse_fd(oops->maps.flight_heads, bpf_map__fd(mount->maps.flight_heads));
+	return err;
+}
+
+static int load_oops(struct probes *p)
+{
+	int err;
+
+	p->oops = oops_bpf__open();
+	if (!p->oops)
+		return -errno;
+	p->oops->rodata->flight_slots = p->mount->rodata->flight_slots;
+	err = share_maps(p->oops, p->mount);
+	if (!err)
+		err = list_programs(p, p->oops->obj, VX_PROBES_MOUNT);
+	if (!err)
+		err = oops_bpf__load(p->oops);
+	if (!err) {
+		__atomic_store_n(&p->oops_step_at, (uint64_t *)&p->oops->bss->oops_step, __ATOMIC_SEQ_CST);
+		return 0;
+	}
+	oops_bpf__destroy(p->oops);
+	p->oops = NULL;
+	return err;
+}
+
+/* What a panic will let through. A run does without, and is told. */
+static void load_blackbox(struct probes *p)
+{
+	struct vx_probe_status *status = &p->box_status;
+	int err = p->mount->rodata->flight_slots ? load_oops(p) : -ENODEV;
+
+	if (!err)
+		err = blackbox_open(&p->box, bpf_map__fd(p->mount->maps.flight), (uint32_t)p->cpus,
+				    p->mount->rodata->flight_slots);
+	*status = (struct vx_probe_status){ .name = "black_box", .target = "vexprobe", .err = err };
+	status->kind = err ? VX_ATTACH_NOT : VX_ATTACH_TRACEPOINT;
+	if (err == -ENODEV)
+		snprintf(status->why, sizeof(status->why), "the module vexprobe is not loaded: a panic takes "
+			 "along what has not been sent by then");
+	else if (err)
+		snprintf(status->why, sizeof(status->why), "%s", strerror(-err));
+}
+
 static int load(struct probes *p, uint32_t group)
 {
 	int (*try_load)(struct probes *) = group == VX_PROBES_SLAB ? try_load_slab : try_load_mount;
@@ -324,6 +400,7 @@ static int load_mount(struct probes *p)
 	p->ring = ring_buffer__new(bpf_map__fd(p->mount->maps.ring), on_sample, p, NULL);
 	if (!p->ring)
 		return -errno;
+	load_blackbox(p);
 	__atomic_store_n(&p->step_at, (uint64_t *)&p->mount->bss->step, __ATOMIC_SEQ_CST);
 	probes_set_step(p, __atomic_load_n(&p->step, __ATOMIC_SEQ_CST));
 	return 0;
@@ -451,6 +528,8 @@ int probes_set(struct probes *p, uint32_t groups, const char *fstype, const char
 		if (err)
 			return err;
 		p->mount->bss->tail_attached = !!find_program(p, VX_PROBES_MOUNT, "tail_exit")->link;
+		if (p->oops)
+			attach(p, p->oops->obj, VX_PROBES_MOUNT);
 	}
 	return set_slab(p, groups & VX_PROBES_SLAB);
 }
@@ -466,6 +545,8 @@ size_t probes_status(struct probes *p, const struct vx_probe_status **ret)
 	for (size_t i = 0; i < p->nprograms; i++)
 		if (p->programs[i].group & p->asked)
 			p->status[p->nstatus++] = p->programs[i].status;
+	if (p->asked && p->box_status.name[0])
+		p->status[p->nstatus++] = p->box_status;
 	*ret = p->status;
 	return p->nstatus;
 }
@@ -478,6 +559,9 @@ void probes_set_step(struct probes *p, uint64_t step)
 
 	__atomic_store_n(&p->step, step, __ATOMIC_SEQ_CST);
 	at = __atomic_load_n(&p->step_at, __ATOMIC_SEQ_CST);
+	if (at)
+		__atomic_store_n(at, step, __ATOMIC_SEQ_CST);
+	at = __atomic_load_n(&p->oops_step_at, __ATOMIC_SEQ_CST);
 	if (at)
 		__atomic_store_n(at, step, __ATOMIC_SEQ_CST);
 }

@@ -6,6 +6,7 @@
 static const size_t event_size[] = {
 	[VX_EVENT_MARK] = sizeof(struct vx_event_mark),
 	[VX_EVENT_FSOP] = sizeof(struct vx_event_fsop),
+	[VX_EVENT_OOPS] = sizeof(struct vx_event_oops),
 };
 _Static_assert(sizeof(event_size) / sizeof(event_size[0]) == VX_EVENT_TYPES,
 	       "every event type has a size");
@@ -17,15 +18,37 @@ void vx_event_iter_init(struct vx_event_iter *it, const void *payload, size_t le
 	it->end = it->at + len;
 }
 
-static int sane(struct vx_event_iter *it)
+size_t vx_event_size(unsigned int type)
 {
-	struct vx_event_fsop *op = &it->event.fsop;
+	return type < VX_EVENT_TYPES ? event_size[type] : 0;
+}
 
-	it->event.head.comm[VX_TASK_COMM_LEN - 1] = '\0';
-	if (it->event.head.type != VX_EVENT_FSOP)
-		return 1;
+static int fsop_sane(struct vx_event_fsop *op)
+{
 	op->fstype[VX_FSTYPE_LEN - 1] = '\0';
 	return op->op > VX_OP_NONE && op->op < VX_OP_TYPES && op->api < VX_API_TYPES;
+}
+
+int vx_oops_sane(struct vx_event_oops *oops)
+{
+	oops->head.comm[sizeof(oops->head.comm) - 1] = '\0';
+	oops->function[sizeof(oops->function) - 1] = '\0';
+	oops->module[sizeof(oops->module) - 1] = '\0';
+	oops->message[sizeof(oops->message) - 1] = '\0';
+	return oops->kind > VX_OOPS_NONE && oops->kind < VX_OOPS_KINDS && oops->frames <= VX_OOPS_FRAMES;
+}
+
+static int sane(struct vx_event_iter *it)
+{
+	it->event.head.comm[VX_TASK_COMM_LEN - 1] = '\0';
+	switch (it->event.head.type) {
+	case VX_EVENT_FSOP:
+		return fsop_sane(&it->event.fsop);
+	case VX_EVENT_OOPS:
+		return vx_oops_sane(&it->event.oops);
+	default:
+		return 1;
+	}
 }
 
 const struct vx_event *vx_event_iter_next(struct vx_event_iter *it)
@@ -78,6 +101,29 @@ const char *vx_api_name(unsigned int api)
 	};
 
 	return word(names, VX_API_TYPES, api);
+}
+
+const char *vx_oops_kind_name(unsigned int kind)
+{
+	static const char *const names[VX_OOPS_KINDS] = {
+		[VX_OOPS_DIE] = "die", [VX_OOPS_PANIC] = "panic", [VX_OOPS_NMI] = "nmi",
+	};
+
+	return word(names, VX_OOPS_KINDS, kind);
+}
+
+const char *vx_reg_name(unsigned int reg)
+{
+	static const char *const names[VX_REGS] = {
+		[VX_REG_R15] = "R15", [VX_REG_R14] = "R14", [VX_REG_R13] = "R13", [VX_REG_R12] = "R12",
+		[VX_REG_BP] = "RBP", [VX_REG_BX] = "RBX", [VX_REG_R11] = "R11", [VX_REG_R10] = "R10",
+		[VX_REG_R9] = "R09", [VX_REG_R8] = "R08", [VX_REG_AX] = "RAX", [VX_REG_CX] = "RCX",
+		[VX_REG_DX] = "RDX", [VX_REG_SI] = "RSI", [VX_REG_DI] = "RDI", [VX_REG_IP] = "RIP",
+		[VX_REG_CS] = "CS", [VX_REG_FLAGS] = "EFLAGS", [VX_REG_SP] = "RSP", [VX_REG_SS] = "SS",
+		[VX_REG_CR2] = "CR2",
+	};
+
+	return word(names, VX_REGS, reg);
 }
 
 const char *vx_phase_name(unsigned int phase)

@@ -12,17 +12,18 @@
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
-	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults;
 	char **set;
 	int cycles, warmup, memory, vcpus;
-	gboolean json, quiet, tcg, cold, no_trace, fsmount, force, list, dump;
+	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump;
 };
 
 static void options_clear(struct options *o)
 {
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
-			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control };
+			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
+			     &o->box, &o->faults };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -188,14 +189,33 @@ static int finish(const struct options *o, const struct run_outcome *out)
 	return out->verdict.judged ? (int)out->verdict.code : EX_UNAVAILABLE;
 }
 
+static gboolean parse_box(const char *word, enum vm_box *ret, GError **error)
+{
+	static const char *const words[] = {
+		[VM_BOX_NONE] = "none", [VM_BOX_SHMEM] = "shmem", [VM_BOX_PORT] = "port",
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(words); i++) {
+		if (word && strcmp(word, words[i]))
+			continue;
+		*ret = word ? (enum vm_box)i : VM_BOX_SHMEM;
+		return TRUE;
+	}
+	g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--black-box is shmem, port or none, not %s", word);
+	return FALSE;
+}
+
 static int run(const struct options *o, struct progress *progress)
 {
+	g_autofree char *probe = cmd_lib_path("kmod-probe");
 	g_autofree char *targets = cmd_lib_path("targets"), *clamped = NULL, *ssh_words = NULL;
 	g_auto(GStrv) noise = NULL;
 	const char *const dirs[] = { targets, NULL };
 	VX_GUARD(target_free) struct target *target = NULL, *control = NULL;
 	RUN_OUTCOME_CLEAR struct run_outcome outcome = { 0 };
 	struct config_machine machine;
+	enum vm_box box = VM_BOX_SHMEM;
 	g_autoptr(GError) error = NULL;
 	struct run_request req = { 0 };
 	struct ssh_config ssh;
@@ -205,6 +225,7 @@ static int run(const struct options *o, struct progress *progress)
 	if (target && strcmp(o->control, "none") && !(control = target_load(o->control, dirs, &error)))
 		return cmd_fail("run", error);
 	if (!target || !make_config(o, &config, &error) ||
+	    !parse_box(o->box, &box, &error) ||
 	    (o->noise && !(noise = noise_load(o->noise, &error))) ||
 	    (o->ssh && !parse_ssh(o, &ssh, &ssh_words, &error)))
 		return cmd_fail("run", error);
@@ -218,9 +239,10 @@ static int run(const struct options *o, struct progress *progress)
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
 		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
+		.probe_source = o->no_probe ? NULL : probe, .box = box,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
 		.dump = o->dump,
-		.handlers = o->handlers,
+		.handlers = o->handlers, .faults = o->faults,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
 	if (!run_execute(&req, &outcome, &error)) {
@@ -263,8 +285,11 @@ int cmd_run(int argc, char **argv)
 		INT("warmup", warmup, "Cycles before them (5)", "N"),
 		STR("mount-options", mount_options, "Instead of the target's", "LIST"),
 		STR("module-params", params, "More parameters for insmod", "\"a=1 b=2\""),
+		STR("faults", faults, "Scenario faults: only these (all)", "oops@write,..."),
 		FLAG("fsmount", fsmount, "Mount by fsopen, fsconfig, fsmount, move_mount"),
 		FLAG("no-trace", no_trace, "Attach no probes: only the agent's own clock"),
+		FLAG("no-probe-module", no_probe, "Without vexprobe: a panic's last events, registers and stack stay behind"),
+		STR("black-box", box, "How they get out of a panic: shmem, port or none (shmem)", "HOW"),
 		STR("output", output, "Where runs are kept (runs)", "DIR"),
 		FLAG("json", json, "Print the whole report as JSON on stdout"),
 		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress on stderr", NULL },

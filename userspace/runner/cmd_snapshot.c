@@ -208,11 +208,12 @@ static int act(const struct options *o)
 {
 	static const char *const verbs[] = { "list", "create", "restore", "verify", "rm", NULL };
 	const char *verb = o->rest ? o->rest[0] : "";
+	g_autofree char *probe = cmd_lib_path("kmod-probe");
 	g_autoptr(GError) error = NULL;
 	struct config config;
 	struct run_request req = {
 		.config = &config, .source = o->source, .cachedir = o->cache, .agent = o->agent,
-		.kernel_release = o->kernel, .force_tcg = o->tcg, .cold = o->cold,
+		.kernel_release = o->kernel, .probe_source = probe, .box = VM_BOX_SHMEM, .force_tcg = o->tcg, .cold = o->cold,
 		.progress = { say, tick, (void *)o }, .cancellable = cmd_cancellable(),
 	};
 

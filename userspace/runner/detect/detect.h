@@ -57,7 +57,7 @@ struct detector {
 	void (*finish)(gpointer state, const struct detect_now *now, GPtrArray *findings);
 };
 
-extern const struct detector detector_console, detector_step, detector_latency, detector_guest;
+extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest;
 
 struct detect;
 

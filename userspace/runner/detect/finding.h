@@ -52,6 +52,7 @@ struct finding {
 	guint64 step;			/* id of the step during which it happened, 0: none */
 	guint64 cycle;
 	guint64 realtime_ns;		/* host's clock */
+	guint64 found_ns;		/* the same when it was concluded, 0: from a record */
 	guint64 kernel_ns;		/* guest kernel's clock, FINDING_NO_TIME: unknown */
 	char *function, *module;	/* the guilty one and whose it is, NULL: unknown */
 	gboolean corrupted;		/* the console's text is cut or mixed: doubt the title */

@@ -342,12 +342,20 @@ static gboolean folds(struct oops_stream *s, const struct report *report,
 	return rule && rule->severity <= report->severity;
 }
 
+/* A panic that is not the sequel of what it follows: its words are its own, and that was nothing to die of. */
+static gboolean panics_by_itself(enum oops_class before, const struct oops_rule *rule)
+{
+	return rule && rule->class == OOPS_PANIC && !(rule->flags & RULE_CORRUPTED) && !report_is_fatal(before) &&
+	       !report_is_hang(before);
+}
+
 static gboolean folds_into_delivered(const struct oops_stream *s, const struct oops_key *key,
 				     const struct oops_rule *rule, const struct heard *heard)
 {
 	const struct delivered *last = &s->last;
 
-	if (!last->valid || !report_near(last->class, last->kernel_ns, last->line, heard))
+	if (!last->valid || !report_near(last->class, last->kernel_ns, last->line, heard) ||
+	    panics_by_itself(last->class, rule))
 		return FALSE;
 	return (key->flags & KEY_AFTER) || same_task(last->origin, last->id, heard) ||
 	       tells_again(last->class, rule);

@@ -49,6 +49,11 @@ static const char *const in_stall[] = { RE_TIMER_IRQ, RE_RIP, FRAMES_STACK, NULL
 static const char *const in_stall_irq[] = {
 	"(?:" RE_TIMER_IRQ "|Exception stack|el1h_64_irq)", FRAMES_STACK, NULL
 };
+/* Newer kernels print registers and stack of the loop itself, not the interrupt's; not of who is merely blocked. */
+static const char *const in_stall_loop[] = {
+	"self-detected stall|^NMI backtrace for cpu", "RIP: 0010:" RE_FUNC, RE_TRACE,
+	FRAMES_STACK, NULL
+};
 
 #define TRAP	.frames = in_trap
 #define TRACE	.frames = in_trace
@@ -240,10 +245,9 @@ static const struct oops_rule info_rules[] = {
 	  OOPS_MEDIUM, { "is trying to acquire", "at: " RE_PC " +" RE_FUNC } },
 	{ "INFO: inconsistent lock state", "inconsistent lock state in $1", OOPS_LOCKDEP, OOPS_MEDIUM,
 	  { "takes", "at: " RE_PC " +" RE_FUNC } },
-	/* newer kernels print registers and stack of the loop itself, not the interrupt's */
 	{ "INFO: rcu_(?:preempt|sched|bh|tasks) (?:self-)?detected(?: expedited)? stall",
 	  "INFO: rcu detected stall in $F", OOPS_RCU_STALL, OOPS_HIGH, .frames = in_stall,
-	  .frames2 = in_stall_irq, .frames3 = in_trap,
+	  .frames2 = in_stall_irq, .frames3 = in_stall_loop,
 	  .skip = RE_TIMER_IRQ "|rcu", .pick = PICK_STALL },
 	{ "INFO: trying to register non-static key", "INFO: trying to register non-static key in $F",
 	  OOPS_LOCKDEP, OOPS_MEDIUM, TRACE, .skip = "stack|lock|IRQ" },

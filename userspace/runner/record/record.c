@@ -201,7 +201,8 @@ gsize rec_reader_torn(const struct rec_reader *reader)
 
 json_t *rec_entry_json(const struct rec_entry *entry)
 {
-	if (entry->frame.type < VX_REC_RUN || entry->frame.type == VX_REC_CONSOLE)
+	if (entry->frame.type < VX_REC_RUN || entry->frame.type == VX_REC_CONSOLE ||
+	    entry->frame.type == VX_REC_BLACKBOX)
 		return NULL;
 	return json_loadb(entry->payload, entry->frame.length, 0, NULL);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <string.h>
 
+#include "death.h"
 #include "event.h"
 #include "report.h"
 #include "timeline.h"
@@ -195,6 +196,12 @@ static char *fsop_text(const struct vx_event_fsop *ev)
 			       ev->head.comm, ev->head.pid, ev->head.cpu);
 }
 
+static char *other_text(const struct vx_event *ev)
+{
+	return g_strdup_printf("event of type %u, step %" G_GUINT64_FORMAT ", task %s/%u, CPU %u", ev->type,
+			       (guint64)ev->step, ev->comm, ev->pid, ev->cpu);
+}
+
 static void add_events(struct timeline *tl, const struct rec_entry *entry)
 {
 	const guint64 now = entry->stamp.realtime_ns;
@@ -205,8 +212,8 @@ static void add_events(struct timeline *tl, const struct rec_entry *entry)
 	while ((ev = vx_event_iter_next(&iter))) {
 		char *text = ev->type == VX_EVENT_FSOP ?
 			fsop_text((const struct vx_event_fsop *)ev) :
-			g_strdup_printf("event of type %u, step %" G_GUINT64_FORMAT ", task %s/%u, CPU %u",
-					ev->type, (guint64)ev->step, ev->comm, ev->pid, ev->cpu);
+			ev->type == VX_EVENT_OOPS ? death_text((const struct vx_event_oops *)ev) :
+			other_text(ev);
 
 		add(tl, host_time(tl, ev->ts, now), "bpf", text);
 	}

@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arrived.h"
+#include "box.h"
 #include "detect.h"
 #include "error.h"
 #include "event.h"
+#include "frame.h"
 #include "journal.h"
 #include "record.h"
 #include "report.h"
@@ -15,9 +18,14 @@ struct journal {
 	struct record *record;
 	struct detect *detect;
 	GPtrArray *findings;
+	struct arrived *arrived;
+	guint32 epoch;			/* of the last frame */
 	FILE *log, *console, *performance, *crashes;
 	gboolean console_midline;
 	gboolean console_busy;		/* bytes have come, silence has not */
+	const char *awaited;		/* on the console */
+	GString *unsearched;		/* what may be its beginning */
+	guint64 came_ns;
 	guint idle_timer;
 	double threshold_ms;
 	GError *error;
@@ -47,6 +55,8 @@ struct journal *journal_open(const char *dir, const char *stamp, double threshol
 	jn->dir = g_strdup(dir);
 	jn->threshold_ms = threshold_ms;
 	jn->detect = detect_new();
+	jn->arrived = arrived_new();
+	jn->unsearched = g_string_new(NULL);
 	jn->findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
 	jn->record = record_create(dir, error);
 	if (!jn->record ||
@@ -75,7 +85,9 @@ void journal_close(struct journal *jn)
 			fclose(*files[i]);
 	record_close(jn->record);
 	detect_free(jn->detect);
+	arrived_free(jn->arrived);
 	g_ptr_array_unref(jn->findings);
+	g_string_free(jn->unsearched, TRUE);
 	g_clear_error(&jn->error);
 	g_free(jn->dir);
 	g_free(jn);
@@ -131,6 +143,7 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 	for (i = 0; i < findings->len; i++) {
 		struct finding *finding = g_ptr_array_index(findings, i);
 
+		finding->found_ns = (guint64)g_get_real_time() * 1000;
 		journal_log(jn, "FINDING %s %s: %s", severity_name(finding->severity),
 			    finding_class_name(finding->class), finding->title);
 		if (finding->class != FINDING_SLOW_OPERATION)
@@ -142,19 +155,23 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 	g_ptr_array_unref(findings);
 }
 
-static void performance_lines(struct journal *jn, const struct rec_entry *entry)
+static void take_events(struct journal *jn, const struct rec_entry *entry)
 {
 	struct vx_event_iter iter;
 	const struct vx_event *event;
 
 	vx_event_iter_init(&iter, entry->payload, entry->frame.length);
-	while ((event = vx_event_iter_next(&iter)))
+	while ((event = vx_event_iter_next(&iter))) {
+		/* Marks are for benchmarks, and many; a box has none of them. */
+		if (event->type != VX_EVENT_MARK)
+			arrived_add(jn->arrived, event);
 		if (event->type == VX_EVENT_FSOP)
 			json_line(jn, jn->performance,
 				  report_performance_event((const struct vx_event_fsop *)event,
 							   entry->stamp.realtime_ns,
 							   jn->threshold_ms, 0),
 				  "performance_events.jsonl");
+	}
 }
 
 void journal_frame(struct journal *jn, const struct vx_frame *frame, const void *payload)
@@ -163,8 +180,9 @@ void journal_frame(struct journal *jn, const struct vx_frame *frame, const void 
 
 	if (jn->error || !record_frame(jn->record, frame, payload, &entry, &jn->error))
 		return;
+	jn->epoch = frame->epoch;
 	if (frame->type == VX_MSG_EVENTS)
-		performance_lines(jn, &entry);
+		take_events(jn, &entry);
 	keep_findings(jn, detect_feed(jn->detect, &entry));
 }
 
@@ -184,6 +202,107 @@ void journal_json(struct journal *jn, enum vx_frame_type type, json_t *json)
 	json_decref(json);
 	if (text)
 		append_bytes(jn, type, text, strlen(text));
+}
+
+/* ---- the black box ---------------------------------------------------------------- */
+
+static void keep_box(struct journal *jn, const guint8 *data, gsize len)
+{
+	const gsize room = VX_FRAME_PAYLOAD_MAX - sizeof(struct vx_rec_box);
+	g_autofree guint8 *piece = g_malloc(VX_FRAME_PAYLOAD_MAX);
+	struct vx_rec_box head = { .total = len };
+	gsize n;
+
+	for (; head.offset < len; head.offset += n) {
+		n = MIN(len - head.offset, room);
+		memcpy(piece, &head, sizeof(head));
+		memcpy(piece + sizeof(head), data + head.offset, n);
+		append_bytes(jn, VX_REC_BLACKBOX, piece, sizeof(head) + n);
+	}
+}
+
+static void flush_news(struct journal *jn, GByteArray *news)
+{
+	struct vx_frame frame = {
+		.magic = VX_FRAME_MAGIC, .length = news->len, .type = VX_MSG_EVENTS,
+		.flags = VX_FRAME_FROM_BOX, .epoch = jn->epoch,
+	};
+
+	if (!news->len)
+		return;
+	frame.crc = vx_frame_crc(&frame, news->data);
+	journal_frame(jn, &frame, news->data);
+	g_byte_array_set_size(news, 0);
+}
+
+static int by_age(gconstpointer a, gconstpointer b)
+{
+	const struct vx_event *x = *(struct vx_event *const *)a, *y = *(struct vx_event *const *)b;
+
+	return x->ts < y->ts ? -1 : x->ts > y->ts;
+}
+
+/* What never came, oldest first, as if it had. */
+static void keep_news(struct journal *jn, GPtrArray *news)
+{
+	g_autoptr(GByteArray) bytes = g_byte_array_new();
+	guint i;
+
+	g_ptr_array_sort(news, by_age);
+	for (i = 0; i < news->len; i++) {
+		const struct vx_event *event = news->pdata[i];
+
+		if (bytes->len + event->size > VX_FRAME_PAYLOAD_MAX)
+			flush_news(jn, bytes);
+		g_byte_array_append(bytes, (const guint8 *)event, event->size);
+	}
+	flush_news(jn, bytes);
+}
+
+/* Before `bytes` is kept: the frames it makes count as arrived. */
+static GPtrArray *find_news(struct journal *jn, struct vx_box_reader *reader, guint *held)
+{
+	GPtrArray *news = g_ptr_array_new_with_free_func(g_free);
+	const struct vx_event *event;
+
+	for (*held = 0; (event = vx_box_next(reader)); ++*held)
+		if (!arrived_has(jn->arrived, event))
+			g_ptr_array_add(news, g_memdup2(event, event->size));
+	return news;
+}
+
+/* Of the words, the guest's are made safe where they are printed. */
+static json_t *box_json(const struct vx_box_reader *reader, enum vx_box_state state, gsize bytes, guint held,
+			guint news)
+{
+	const struct vx_box *head = &reader->head;
+	g_autofree char *message = g_utf8_make_valid(reader->has_oops ? head->oops.message : "", -1);
+	g_autofree char *function = g_utf8_make_valid(reader->has_oops ? head->oops.function : "", -1);
+
+	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:s, s:s}",
+			 "event", "black box", "state", vx_box_state_name(state),
+			 "reason", head->reason == VX_BOX_NMI ? "nmi" : "panic", "bytes", (json_int_t)bytes,
+			 "events", (int)held, "news", (int)news, "bad", (json_int_t)reader->bad,
+			 "torn", (json_int_t)head->torn, "left_out", (json_int_t)head->left_out,
+			 "recorded", (json_int_t)head->recorded, "took_ns", (json_int_t)head->took_ns,
+			 "message", message, "function", function);
+}
+
+void journal_box(struct journal *jn, const void *data, gsize len)
+{
+	struct vx_box_reader reader;
+	enum vx_box_state state = vx_box_open(data, len, &reader);
+	g_autoptr(GPtrArray) news = NULL;
+	guint held = 0;
+
+	if (state == VX_BOX_EMPTY)
+		return;
+	news = find_news(jn, &reader, &held);
+	keep_box(jn, data, len);
+	journal_log(jn, "black box: %s, %zu bytes, %u events, %u of them had not come", vx_box_state_name(state),
+		    len, held, news->len);
+	journal_json(jn, VX_REC_VM, box_json(&reader, state, len, held, news->len));
+	keep_news(jn, news);
 }
 
 /* Console bytes are the guest's: control bytes are made visible, so that the log is safe to print. */
@@ -229,8 +348,35 @@ static gboolean on_quiet(gpointer ctx)
 	return G_SOURCE_REMOVE;
 }
 
+void journal_watch_for(struct journal *jn, const char *text)
+{
+	jn->awaited = text;
+	jn->came_ns = 0;
+	g_string_truncate(jn->unsearched, 0);
+}
+
+guint64 journal_came_ns(const struct journal *jn)
+{
+	return jn->came_ns;
+}
+
+static void search(struct journal *jn, const void *data, gsize len)
+{
+	const gsize keep = jn->awaited ? strlen(jn->awaited) - 1 : 0;
+	GString *text = jn->unsearched;
+
+	if (!jn->awaited || jn->came_ns)
+		return;
+	g_string_append_len(text, data, (gssize)len);
+	if (memmem(text->str, text->len, jn->awaited, keep + 1))
+		jn->came_ns = (guint64)g_get_real_time() * 1000;
+	if (text->len > keep)
+		g_string_erase(text, 0, (gssize)(text->len - keep));
+}
+
 void journal_console(struct journal *jn, const void *data, gsize len)
 {
+	search(jn, data, len);
 	while (len) {
 		gsize n = MIN(len, VX_FRAME_PAYLOAD_MAX);
 

@@ -28,10 +28,19 @@ VX_DEFINE_GUARD(struct journal, journal_close);
  */
 void journal_frame(struct journal *journal, const struct vx_frame *frame, const void *payload);
 void journal_console(struct journal *journal, const void *data, gsize len);
+/*
+ * A black box as the guest left it, unchecked: into the record whole, its events that have not come by now as a frame
+ * of their own (VX_FRAME_FROM_BOX), and a note of what it was worth.
+ */
+void journal_box(struct journal *journal, const void *data, gsize len);
 /* Takes over `json`. */
 void journal_json(struct journal *journal, enum vx_frame_type type, json_t *json);
 /* A line of the human log, with time. */
 void journal_log(struct journal *journal, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Watches the console for `text` (at most 64 bytes, borrowed; NULL: stop) ... */
+void journal_watch_for(struct journal *journal, const char *text);
+/* ... and tells when it came, host's CLOCK_REALTIME in ns; 0: it has not yet. */
+guint64 journal_came_ns(const struct journal *journal);
 /* Nothing more is to be expected of a report that the console has begun: its findings are there. */
 gboolean journal_settled(const struct journal *journal);
 /* What detectors still have in hand. */

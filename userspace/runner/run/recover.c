@@ -304,3 +304,8 @@ gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_
 	*go_on = *recovered;
 	return TRUE;
 }
+
+gboolean run_put_back(struct run *run, const char *cause, gboolean *go_on, GError **error)
+{
+	return recover(run, cause, go_on, error);
+}

@@ -13,7 +13,7 @@
 #include "run_priv.h"
 #include "wire.h"
 
-static const struct scenario *const scenarios[] = { &scenario_mount_cycles };
+static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_faults };
 
 const char *const *run_scenarios(void)
 {
@@ -61,6 +61,15 @@ static void on_console(void *ctx, const void *data, gsize len)
 	struct run *run = ctx;
 
 	journal_console(run->journal, data, len);
+}
+
+static void on_box(void *ctx, GBytes *box)
+{
+	struct run *run = ctx;
+	gsize len;
+	gconstpointer data = g_bytes_get_data(box, &len);
+
+	journal_box(run->journal, data, len);
 }
 
 static void on_note(void *ctx, json_t *json)
@@ -324,6 +333,7 @@ struct session_config run_session_config(const struct run_request *req, const st
 		.cachedir = req->cachedir, .rundir = rundir, .driver = &vm_libvirt,
 		.uri = req->uri, .accel = accel, .dumpable = req->dump, .cold = req->cold,
 		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
+		.probe_source = req->probe_source, .box = req->box,
 		.ssh = req->ssh, .cancellable = req->cancellable,
 	};
 }
@@ -331,7 +341,7 @@ struct session_config run_session_config(const struct run_request *req, const st
 gboolean run_open_session(struct run *run, const struct session_config *config, GError **error)
 {
 	const struct session_sink sink = {
-		.frame = on_frame, .console = on_console, .note = on_note,
+		.frame = on_frame, .console = on_console, .box = on_box, .note = on_note,
 		.progress = on_progress, .ctx = run,
 	};
 

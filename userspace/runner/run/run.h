@@ -30,11 +30,14 @@ struct run_request {
 	const char *scenario;
 	const char *source;		/* of a target built from source, or NULL */
 	const char *module_params;	/* for insmod, beside the target's own; or NULL */
+	const char *faults;		/* of the scenario faults, only these: words with commas between; or NULL */
 	const char *mount_options;	/* instead of the target's; or NULL */
 	const char *outdir;		/* made if absent; its `latest` points to the run */
 	const char *cachedir, *agent, *kernel_release;
 	const char *uri;
 	gboolean force_tcg, cold, no_trace, new_mount_api;
+	const char *probe_source;	/* kmod-probe's folder; NULL: without its module */
+	enum vm_box box;		/* how a dying guest's events get out */
 	unsigned int ssh_port;
 	const struct ssh_config *ssh;
 	const char *device;		/* block device in a foreign guest */

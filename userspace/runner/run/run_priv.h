@@ -83,6 +83,9 @@ gboolean run_guest_is_hurt(const struct run *run);
 gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_on, gboolean *recovered,
 		     GError **error);
 
+/* The same, for a guest that is merely of no more use for what comes next. */
+gboolean run_put_back(struct run *run, const char *cause, gboolean *go_on, GError **error);
+
 /* control.c: shall there be a control run, what is asked of it, and what came of it (`why`: it could not judge). */
 gboolean control_is_due(const struct run *run);
 struct run_request control_request(const struct run *run, const char *outdir);
@@ -114,7 +117,7 @@ struct scenario {
 	gboolean alone;			/* does its own set-up and teardown */
 	gboolean (*run)(struct run *run, GError **error);
 };
-extern const struct scenario scenario_mount_cycles;
+extern const struct scenario scenario_mount_cycles, scenario_faults;
 /* replay.c; not in the users' list. */
 extern const struct scenario scenario_replay;
 /* What a replay's record says of the run that it repeats. */

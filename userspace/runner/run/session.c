@@ -32,6 +32,7 @@ void session_lose(struct session *s, enum session_loss loss, const char *format,
 	s->lost = g_strdup_vprintf(format, args);
 	va_end(args);
 	s->loss = loss;
+	session_take_box(s);
 	if (s->sink.note)
 		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s, s:s}", "event", "lost", "lost", s->lost,
 						    "cause", session_loss_word(loss)));
@@ -163,6 +164,7 @@ void session_close(struct session *s)
 	g_free(s->initrd);
 	g_free(s->scratch);
 	g_free(s->cmdline);
+	g_free(s->probe);
 	g_free(s->ready_key);
 	g_free(s);
 }

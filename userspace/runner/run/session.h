@@ -40,6 +40,8 @@ struct session_config {
 	gboolean no_standby;			/* points: nothing runs beside the guest, going back takes longer */
 	unsigned int scratch_mib;		/* of the scratch disk in the guest */
 	gboolean icount;			/* see vm.h */
+	const char *probe_source;		/* kmod-probe's folder; NULL: do without the module */
+	enum vm_box box;			/* see vm.h */
 	unsigned int ssh_port;			/* not 0: the VM gets a restricted NIC */
 	const char *memory, *disk;		/* start from what session_save() wrote, which stays as it is; or NULL */
 	const struct ssh_config *ssh;		/* a guest that is not ours; no VM is made */
@@ -50,6 +52,8 @@ struct session_config {
 struct session_sink {
 	void (*frame)(void *ctx, const struct vx_frame *frame, const void *payload);
 	void (*console)(void *ctx, const void *data, gsize len);
+	/* A black box that the guest has written, before the note that it is lost. Not checked. May be NULL. */
+	void (*box)(void *ctx, GBytes *box);
 	/* What befalls the VM, for the record; the callee owns `json`. */
 	void (*note)(void *ctx, json_t *json);
 	/* One line on what is being waited for. */

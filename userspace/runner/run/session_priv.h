@@ -56,6 +56,7 @@ struct session {
 	enum session_loss loss;		/* valid while `lost` */
 	char *lost, *workdir, *greeting;
 	char *initrd, *scratch, *cmdline;
+	char *probe;			/* kmod-probe's module, NULL: there is none */
 	const char *how;
 	double ready_ms;
 };
@@ -72,6 +73,11 @@ gboolean session_boot(struct session *s, GError **error);
 gboolean session_size_scratch(struct session *s, GError **error);
 /* Ends what stands by, removes the points' files; the current VM is to be destroyed before. NULL-safe. */
 void session_points_free(struct points *points);
+
+/* session_probe.c */
+char *session_probe_module(struct session *s);
+gboolean session_load_probe(struct session *s, GError **error);
+void session_take_box(struct session *s);
 
 void session_lose(struct session *s, enum session_loss loss, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);

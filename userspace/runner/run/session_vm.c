@@ -48,6 +48,9 @@ static void vm_gone(void *ctx, enum vm_gone why)
 	session_lose(s, losses[why], "%s%s%s", words[why], last ? ": " : "", last ? last : "");
 }
 
+/* An NMI then reaches all CPUs, and each can tell where it is (kmod-probe/nmi.c). */
+#define CMDLINE_MORE " apic_extnmi=all"
+
 struct vm *session_new_vm(struct session *s, const struct vm_config *config, GError **error)
 {
 	const struct vm_sink sink = {
@@ -116,11 +119,12 @@ static gboolean describe(struct session *s, GError **error)
 	if (s->image_fd < 0 || !(s->initrd = initrd_for(s, error)) ||
 	    !(s->scratch = scratch_for(s, error)))
 		return FALSE;
+	/* The last panic= counts: else QEMU is gone with the guest before anybody knows of the panic. */
+	s->cmdline = g_strconcat(image->cmdline, CMDLINE_MORE, s->config.dumpable ? " panic=" PANIC_S : NULL, NULL);
+	s->probe = session_probe_module(s);
 	s->disks[0] = (struct vm_disk){ image->rootfs_img, "raw", "vexlab-root", TRUE };
 	s->disks[1] = (struct vm_disk){ image->modules_img, "raw", "vexlab-mods", TRUE };
 	s->disks[SCRATCH_DISK] = (struct vm_disk){ s->scratch, "qcow2", "vexlab-scratch", FALSE };
-	/* The last one counts. Without, QEMU is gone with the guest, before anybody knows of the panic. */
-	s->cmdline = g_strconcat(image->cmdline, s->config.dumpable ? " panic=" PANIC_S : NULL, NULL);
 	s->vm_config = (struct vm_config){
 		.name = SESSION_NAME, .uri = s->config.uri, .kernel = image->kernel,
 		.initrd = s->initrd, .cmdline = s->cmdline, .accel = s->config.accel,
@@ -128,7 +132,8 @@ static gboolean describe(struct session *s, GError **error)
 		.disks = s->disks, .ndisks = G_N_ELEMENTS(s->disks),
 		.io_uring = !s->config.uri && vm_probe_io_uring(),
 		.firmware = s->config.uri ? NULL : vm_probe_firmware(),
-		.icount = s->config.icount, .ssh_port = s->config.ssh_port, .rundir = rundir_path(s->config.rundir),
+		.icount = s->config.icount, .ssh_port = s->config.ssh_port,
+		.box = s->probe && !s->config.uri ? s->config.box : VM_BOX_NONE, .rundir = rundir_path(s->config.rundir),
 		.cachedir = s->config.cachedir, .vmcoreinfo = s->config.dumpable,
 	};
 	return TRUE;
@@ -140,7 +145,7 @@ static char *key_of(struct session *s, GError **error)
 	g_autofree char *fingerprint = s->config.driver->fingerprint(&s->vm_config, error);
 	const char *facts[] = { fingerprint, s->cmdline, NULL };
 	const char *files[] = { s->vm_config.kernel, s->initrd, s->config.image->rootfs_img,
-				s->config.image->modules_img, NULL };
+				s->config.image->modules_img, s->probe, NULL };
 
 	return fingerprint ? warm_key(facts, files, error) : NULL;
 }
@@ -161,7 +166,7 @@ gboolean session_boot(struct session *s, GError **error)
 		return FALSE;
 	if (session_await(s, VX_MSG_HELLO, 0, s->config.config->boot_deadline_s * 1000,
 			  "the agent to come up", &local))
-		return session_greet(s, RESUME_MS, error);
+		return session_greet(s, RESUME_MS, error) && session_load_probe(s, error);
 	if (!g_error_matches(local, SESSION_ERROR, SESSION_LOST)) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;

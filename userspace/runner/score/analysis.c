@@ -3,9 +3,12 @@
 #include <string.h>
 
 #include "analysis.h"
+#include "death.h"
 #include "detect.h"
 #include "event.h"
 #include "histogram.h"
+
+#define DEATHS_MAX	64u
 
 struct step_info {
 	char phase[16];			/* of the scenario: "measure", "slab", ... */
@@ -32,6 +35,7 @@ struct reading {
 	guint32 epoch;
 	guint64 next_seq;
 	gboolean in_sequence;
+	GArray *deaths;			/* struct death: evidence for findings */
 	GArray *cpus_before;		/* struct cpu_loss: of the guests before this one */
 	guint64 lost_before;
 	gboolean flushed;		/* this guest has told its counts */
@@ -156,6 +160,14 @@ static void note_fsop(struct reading *rd, const struct vx_event_fsop *ev)
 	values->io[3] += (double)ev->io_write_bytes;
 }
 
+static void note_death(struct reading *rd, const struct vx_event_oops *oops, const struct rec_entry *entry)
+{
+	const struct death death = { .oops = *oops, .realtime_ns = entry->stamp.realtime_ns };
+
+	if (oops->kind != VX_OOPS_NMI)
+		g_array_append_val(rd->deaths, death);
+}
+
 static void note_events(struct reading *rd, const struct rec_entry *entry)
 {
 	struct vx_event_iter iter;
@@ -165,6 +177,24 @@ static void note_events(struct reading *rd, const struct rec_entry *entry)
 	while ((event = vx_event_iter_next(&iter)))
 		if (event->type == VX_EVENT_FSOP)
 			note_fsop(rd, (const struct vx_event_fsop *)event);
+		else if (event->type == VX_EVENT_OOPS && rd->deaths->len < DEATHS_MAX)
+			note_death(rd, (const struct vx_event_oops *)event, entry);
+}
+
+/* Another source's registers and stack for what the console has told; each death for one crash. */
+static void attach_deaths(struct reading *rd)
+{
+	const GPtrArray *findings = rd->an->findings;
+	guint i, k;
+
+	for (i = 0; i < rd->deaths->len; i++) {
+		const struct death *death = &g_array_index(rd->deaths, struct death, i);
+
+		for (k = 0; k < findings->len && !death_explains(death, g_ptr_array_index(findings, k)); k++)
+			;
+		if (k < findings->len && g_strcmp0(((struct finding *)g_ptr_array_index(findings, k))->kind, "die"))
+			death_add_to(death, g_ptr_array_index(findings, k));
+	}
 }
 
 static void note_step_begin(struct reading *rd, const struct rec_entry *entry)
@@ -369,7 +399,7 @@ static void note_vm(struct reading *rd, const struct rec_entry *entry)
 
 static void note_sequence(struct reading *rd, const struct vx_frame *frame)
 {
-	if (frame->type < VX_MSG_HELLO || frame->type > VX_MSG_LOG)
+	if (frame->type < VX_MSG_HELLO || frame->type > VX_MSG_LOG || frame->flags & VX_FRAME_FROM_BOX)
 		return;
 	if (rd->in_sequence && frame->epoch == rd->epoch && frame->seq > rd->next_seq)
 		rd->an->frames_lost += frame->seq - rd->next_seq;
@@ -533,6 +563,7 @@ struct analysis *analysis_read(const char *dir, GError **error)
 		return NULL;
 	detect = detect_new();
 	rd.an = analysis_new();
+	rd.deaths = g_array_new(FALSE, FALSE, sizeof(struct death));
 	rd.cpus_before = g_array_new(FALSE, TRUE, sizeof(struct cpu_loss));
 	rd.recovery_ns = g_array_new(FALSE, FALSE, sizeof(guint64));
 	rd.steps = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
@@ -543,6 +574,8 @@ struct analysis *analysis_read(const char *dir, GError **error)
 		add_findings(rd.an, detect_feed(detect, &entry));
 	}
 	add_findings(rd.an, detect_finish(detect));
+	attach_deaths(&rd);
+	g_array_unref(rd.deaths);
 	rd.an->torn = rec_reader_torn(reader);
 	second_pass(&rd, dir);
 	if (rd.last_measure_ns > rd.first_measure_ns)

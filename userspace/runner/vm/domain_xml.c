@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <glib.h>
 
+#include <vexlab/blackbox.h>
+
 #include "domain_xml.h"
 
 /*
@@ -8,7 +10,7 @@
  * bridge of its own, which costs the guest's kernel time to scan, and a saved
  * state needs the same layout again.
  */
-enum slot { SLOT_SERIAL = 2, SLOT_NET = 3, SLOT_DISK0 = 4 };
+enum slot { SLOT_SERIAL = 2, SLOT_NET = 3, SLOT_DISK0 = 4, SLOT_BOX = 16 };
 
 G_GNUC_PRINTF(2, 3)
 static void add(GString *xml, const char *format, ...)
@@ -121,6 +123,28 @@ static void add_network(GString *xml, unsigned int ssh_port)
 	    "</qemu:commandline>", ssh_port, SLOT_NET);
 }
 
+/*
+ * libvirt's own <shmem> would leave its memory in /dev/shm when we are killed.
+ * master=on: it is saved and restored with the guest.
+ */
+static void add_box(GString *xml, const struct vm_config *config, const char *path)
+{
+	g_auto(GStrv) parts = g_strsplit(path, ",", -1);
+	g_autofree char *escaped = g_strjoinv(",,", parts);	/* as QEMU wants it in an option */
+
+	if (config->box == VM_BOX_SHMEM)
+		add(xml, "<qemu:commandline><qemu:arg value='-object'/>"
+		    "<qemu:arg value='memory-backend-file,id=vexbox,share=on,size=%u,mem-path=%s'/>"
+		    "<qemu:arg value='-device'/>"
+		    "<qemu:arg value='ivshmem-plain,memdev=vexbox,master=on,bus=pcie.0,addr=0x%x'/>"
+		    "</qemu:commandline>", VX_BOX_SHMEM_BYTES, escaped, SLOT_BOX);
+	if (config->box == VM_BOX_PORT)
+		add(xml, "<qemu:commandline><qemu:arg value='-chardev'/>"
+		    "<qemu:arg value='file,id=vexbox,path=%s'/><qemu:arg value='-device'/>"
+		    "<qemu:arg value='isa-debugcon,iobase=0x%x,chardev=vexbox'/></qemu:commandline>",
+		    escaped, VX_BOX_PORT);
+}
+
 /* Off CPU it follows the host's clock, else a guest that sleeps would skip its time-outs. */
 static void add_icount(GString *xml)
 {
@@ -150,6 +174,8 @@ char *domain_xml(const struct vm_config *config, const struct domain_paths *path
 	add(xml, "<memballoon model='none'/></devices>");
 	if (config->icount)
 		add_icount(xml);
+	if (paths->box)
+		add_box(xml, config, paths->box);
 	if (config->ssh_port)
 		add_network(xml, config->ssh_port);
 	add(xml, "</domain>");
@@ -158,7 +184,7 @@ char *domain_xml(const struct vm_config *config, const struct domain_paths *path
 
 char *domain_xml_skeleton(const struct vm_config *config, unsigned long qemu_version)
 {
-	const struct domain_paths paths = { "console", "channel" };
+	const struct domain_paths paths = { "console", "channel", config->uri ? NULL : "box" };
 	g_autofree struct vm_disk *disks = g_memdup2(config->disks, config->ndisks * sizeof(*disks));
 	struct vm_config c = *config;
 

@@ -10,6 +10,7 @@
 struct domain_paths {
 	const char *console;	/* unix sockets that we listen at; NULL: libvirt makes its own (remote URIs) */
 	const char *channel;
+	const char *box;	/* where the black box arrives; NULL: none, whatever the config says */
 };
 
 /*

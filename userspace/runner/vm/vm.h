@@ -13,6 +13,9 @@
 
 enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_KVM, VM_ACCEL_TCG };
 
+/* By which way a dying guest's black box gets out (take_box). */
+enum vm_box { VM_BOX_NONE, VM_BOX_SHMEM, VM_BOX_PORT };
+
 enum vm_gone {
 	VM_GONE_SHUTDOWN,	/* the guest powered off */
 	VM_GONE_REBOOT,		/* reset or triple fault (QEMU runs with -no-reboot) */
@@ -40,6 +43,7 @@ struct vm_config {
 	const char *firmware;	/* a ROM image on the host (accel.h); NULL: the machine's own */
 	const struct vm_disk *disks;
 	unsigned int ndisks;
+	enum vm_box box;	/* with libvirt's embedded driver only: another's QEMU does not reach `rundir` */
 	unsigned int ssh_port;	/* not 0: restricted user network, 127.0.0.1:port to the guest's 22 */
 	const char *rundir;	/* private folder of this run (rundir.h): sockets, libvirt root, logs; one a process */
 	const char *cachedir;	/* survives runs: libvirt's capability cache */
@@ -103,6 +107,11 @@ struct vm_driver {
 	gint64 (*pid)(struct vm *vm);	/* QEMU's, 0 when unknown */
 	/* How the process ended and what it said last, for VM_GONE_CRASHED; one line, NULL if unknown. Caller frees. */
 	char *(*last_words)(struct vm *vm);
+	/*
+	 * The black box (<vexlab/blackbox.h>) that the guest has written since the last call, alive or not: each is
+	 * had once, and none after restore(). Unchecked: userspace/common/box.h. NULL: none. Caller frees.
+	 */
+	GBytes *(*take_box)(struct vm *vm);
 };
 
 extern const struct vm_driver vm_libvirt;

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "blackbox.h"
 #include "domain_xml.h"
 #include "error.h"
 #include "fsutil.h"
@@ -535,7 +536,8 @@ static char *build_xml(struct vm *vm, GError **error)
 {
 	g_autofree char *console = socket_path(vm, "console");
 	g_autofree char *channel = socket_path(vm, "channel");
-	const struct domain_paths paths = { console, channel };
+	g_autofree char *box = vm->config->uri ? NULL : socket_path(vm, "box");
+	const struct domain_paths paths = { console, channel, box };
 	unsigned long version = 0;
 
 	if (!qemu_version(vm->conn, &version, error))
@@ -556,6 +558,14 @@ static gboolean take_over(struct vm *vm, GError **error)
 	}
 	vm->pidfd_watch = g_unix_fd_add(vm->pidfd, G_IO_IN, on_pidfd, vm);
 	return TRUE;
+}
+
+/* What a predecessor's black box held is not this guest's. */
+static void clear_box(struct vm *vm)
+{
+	g_autofree char *path = socket_path(vm, "box");
+
+	unlink(path);
 }
 
 /*
@@ -583,6 +593,7 @@ static gboolean libvirt_boot(struct vm *vm, GError **error)
 	if (!xml)
 		return FALSE;
 	/* The embedded driver knows no autodestroy: there rundir_reap() sees to it. */
+	clear_box(vm);
 	reaper = orphan_reaper_start();
 	clear_predecessor(vm);
 	vm->dom = virDomainCreateXML(vm->conn, xml, vm->config->uri ? VIR_DOMAIN_START_AUTODESTROY : 0);
@@ -640,6 +651,7 @@ static gboolean start_from(struct vm *vm, const char *path, unsigned int flags, 
 		return FALSE;
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_FILE, path);
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_DXML, xml);
+	clear_box(vm);
 	reaper = orphan_reaper_start();
 	clear_predecessor(vm);
 	ret = virDomainRestoreParams(vm->conn, params, n, flags);
@@ -751,6 +763,13 @@ static gint64 libvirt_pid(struct vm *vm)
 	return vm->pid;
 }
 
+static GBytes *libvirt_take_box(struct vm *vm)
+{
+	g_autofree char *path = socket_path(vm, "box");
+
+	return blackbox_take(path);
+}
+
 /* The last line of QEMU's stderr, which libvirt keeps among its own remarks ("<date>: ..."). */
 static char *last_stderr(struct vm *vm)
 {
@@ -799,4 +818,5 @@ const struct vm_driver vm_libvirt = {
 	.channel_pending = libvirt_channel_pending,
 	.pid = libvirt_pid,
 	.last_words = libvirt_last_words,
+	.take_box = libvirt_take_box,
 };

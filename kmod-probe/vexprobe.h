@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Between the files of vexprobe.ko. Each _exit is safe if its _init failed or never ran. */
+#ifndef VEXPROBE_H
+#define VEXPROBE_H
+
+#include <linux/types.h>
+#include <vexlab/blackbox.h>
+
+struct pt_regs;
+
+/* oops.c: die and panic notifiers, the tracepoints that they fire. */
+int oops_init(void);
+void oops_exit(void);
+/* This CPU's moment, by kind; `regs` NULL: not known. Any context. `ret` is written whole. */
+void oops_describe(struct vx_event_oops *ret, enum vx_oops_kind kind, const char *message,
+		   const struct pt_regs *regs);
+
+/* share.c: the flight map that user space handed over. */
+int share_init(void);
+void share_exit(void);
+
+struct share {
+	struct vx_flight_slot *map;
+	u32 cpus, slots;
+	u64 *next;		/* of each CPU: the newest event not taken yet, while a box is made */
+	struct page **pages;
+	unsigned long npages;
+};
+/* NULL: none. Until share_put() it stays mapped. Any context. */
+struct share *share_get(void);
+void share_put(void);
+
+/* blackbox.c: from the map out to the host. */
+int blackbox_init(void);
+void blackbox_exit(void);
+/* Any context. One at a time: another one under way makes this one do nothing, but for a panic. */
+void blackbox_write(enum vx_box_reason reason, const struct vx_event_oops *oops);
+
+/* nmi.c: what a host that gets no answer from the agent asks for. */
+int nmi_stacks_init(void);
+void nmi_stacks_exit(void);
+
+#endif

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Guests that panic: nothing that was recorded until then is lost, and each event is seen once. */
+#include <gio/gio.h>
+#include <stdlib.h>
+
+#include "accel.h"
+#include "box.h"
+#include "fsutil.h"
+#include "harness.h"
+#include "journal.h"
+#include "record.h"
+#include "session.h"
+
+#define MOUNTPOINT	"/mnt/target"
+#define CYCLES		10
+
+struct guest {
+	struct config config;
+	struct guest_image *image;
+	struct rundir *rundir;
+	char *cachedir, *dir;
+	struct session *session;
+	struct journal *journal;
+	guint64 step;
+	GString *console;
+	gint64 panic_us, box_us;	/* the console told of it; the box was here */
+	gsize box_bytes;
+	struct vx_box head;
+	enum vx_box_state state;
+};
+
+static struct guest guest;
+
+static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
+{
+	journal_frame(guest.journal, frame, payload);
+}
+
+static void on_console(void *ctx, const void *data, gsize len)
+{
+	g_string_append_len(guest.console, data, (gssize)len);
+	if (!guest.panic_us && strstr(guest.console->str, "Kernel panic"))
+		guest.panic_us = g_get_monotonic_time();
+	journal_console(guest.journal, data, len);
+}
+
+static void on_box(void *ctx, GBytes *box)
+{
+	struct vx_box_reader reader;
+	gsize len;
+	gconstpointer data = g_bytes_get_data(box, &len);
+
+	guest.box_us = g_get_monotonic_time();
+	guest.box_bytes = len;
+	guest.state = vx_box_open(data, len, &reader);
+	guest.head = reader.head;
+	journal_box(guest.journal, data, len);
+}
+
+static void on_note(void *ctx, json_t *json)
+{
+	journal_json(guest.journal, VX_REC_VM, json);
+}
+
+static void on_progress(void *ctx, const char *text)
+{
+}
+
+static guint64 send_step(enum vx_step_op op, const char *const *strings, gint64 n0, gint64 n1,
+			 struct step_result *res, GError **error)
+{
+	const struct vx_req_step req = {
+		.id = ++guest.step, .op = op, .deadline_ns = 60000000000ull, .num = { n0, n1 },
+	};
+
+	journal_json(guest.journal, VX_REC_STEP_BEGIN, json_pack("{s:I, s:s, s:s, s:s, s:b}", "id",
+		     (json_int_t)req.id, "name", "step", "kind", "other", "phase", "measure", "target", 1));
+	return session_step(guest.session, &req, strings, res, error) ? req.id : 0;
+}
+
+static void must(enum vx_step_op op, const char *const *strings, gint64 n0, gint64 n1)
+{
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!send_step(op, strings, n0, n1, &res, &error))
+		fail_msg("%s", error->message);
+	if (res.msg.err || (op == VX_STEP_EXEC && res.msg.value))
+		fail_msg("step %u: %s %s", op, g_strerror(-res.msg.err), res.output);
+}
+
+static void open_journal(const char *name)
+{
+	g_autoptr(GError) error = NULL;
+
+	guest.dir = g_build_filename(test_dir, name, NULL);
+	if (!fs_mkdir(guest.dir, 0755, &error) ||
+	    !(guest.journal = journal_open(guest.dir, "test", 30000, &error)))
+		fail_msg("%s", error->message);
+	journal_json(guest.journal, VX_REC_RUN, json_pack("{s:s}", "target", "ext4"));
+}
+
+static void open_guest(const char *name, enum vm_box box, gboolean cold)
+{
+	const struct session_sink sink = {
+		.frame = on_frame, .console = on_console, .box = on_box, .note = on_note,
+		.progress = on_progress,
+	};
+	g_autofree char *why = NULL;
+	const struct session_config config = {
+		.config = &guest.config, .image = guest.image, .agent = g_getenv("VEXLAB_AGENT") ?: "build/vexlab-agent",
+		.cachedir = guest.cachedir, .rundir = guest.rundir, .driver = &vm_libvirt,
+		.accel = vm_probe_accel(guest.image->kernel, guest.cachedir, FALSE, &why),
+		.probe_source = VX_TREE "/kmod-probe", .box = box, .cold = cold, .scratch_mib = 64,
+	};
+	struct vx_req_trace req = { .groups = VX_PROBES_MOUNT, .reset = 1, .fstype = "ext4" };
+	const char *mkdir[] = { MOUNTPOINT, NULL };
+	g_autoptr(GError) error = NULL;
+	struct vx_msg_trace msg;
+
+	open_journal(name);
+	guest.console = g_string_new(NULL);
+	guest.session = session_open(&config, &sink, &error);
+	if (!guest.session || !session_trace(guest.session, &req, &msg, &error))
+		fail_msg("%s", error->message);
+	assert_int_equal(msg.err, 0);
+	must(VX_STEP_EXEC, (const char *[]){ "mkfs.ext4", "-q", "-F", session_device(guest.session), NULL }, 0, 0);
+	must(VX_STEP_MKDIR, mkdir, 0755, 0);
+}
+
+static int close_guest(void **state)
+{
+	session_close(guest.session);
+	if (guest.journal)
+		journal_close(guest.journal);
+	if (guest.console)
+		g_string_free(guest.console, TRUE);
+	g_free(guest.dir);
+	guest.session = NULL;
+	guest.journal = NULL;
+	guest.console = NULL;
+	guest.dir = NULL;
+	guest.panic_us = guest.box_us = 0;
+	guest.box_bytes = 0;
+	memset(&guest.head, 0, sizeof(guest.head));
+	return 0;
+}
+
+/* A shell's script in the guest that is its end. The step's id. */
+static guint64 die_of(const char *script)
+{
+	const char *strings[] = { "sh", "-c", script, NULL };
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	assert_int_equal(send_step(VX_STEP_EXEC, strings, 0, 0, &res, &error), 0);
+	if (!g_error_matches(error, SESSION_ERROR, SESSION_LOST))
+		fail_msg("the guest survived: %s", error->message);
+	return guest.step;
+}
+
+/* What the record says of one step. */
+struct seen {
+	guint mounts, umounts, panics, dies;
+	guint twice;			/* the same event again */
+	guint by_box;			/* of all of them */
+	struct vx_event_oops oops;
+};
+
+static void count(struct seen *seen, GHashTable *known, const struct vx_event *event, guint64 step)
+{
+	char *key;
+
+	if (event->step != step)
+		return;
+	key = g_strdup_printf("%u %llu %u %u", event->type, (unsigned long long)event->ts, event->cpu, event->pid);
+	seen->twice += !g_hash_table_add(known, key);
+	if (event->type == VX_EVENT_FSOP) {
+		seen->mounts += ((const struct vx_event_fsop *)event)->op == VX_OP_MOUNT;
+		seen->umounts += ((const struct vx_event_fsop *)event)->op == VX_OP_UMOUNT;
+	} else if (event->type == VX_EVENT_OOPS) {
+		seen->oops = *(const struct vx_event_oops *)event;
+		seen->panics += seen->oops.kind == VX_OOPS_PANIC;
+		seen->dies += seen->oops.kind == VX_OOPS_DIE;
+	}
+}
+
+static struct seen read_back(guint64 step)
+{
+	g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(guest.dir, NULL);
+	struct seen seen = { 0 };
+	struct rec_entry entry;
+
+	assert_non_null(reader);
+	while (rec_reader_next(reader, &entry)) {
+		const struct vx_event *event;
+		struct vx_event_iter it;
+
+		if (entry.frame.type != VX_MSG_EVENTS)
+			continue;
+		vx_event_iter_init(&it, entry.payload, entry.frame.length);
+		while ((event = vx_event_iter_next(&it))) {
+			seen.by_box += event->step == step && entry.frame.flags & VX_FRAME_FROM_BOX;
+			count(&seen, known, event, step);
+		}
+	}
+	assert_int_equal(rec_reader_torn(reader), 0);
+	return seen;
+}
+
+static void tell(const char *how)
+{
+	print_message("%s: box of %zu bytes, %u events, written in %.1f ms, here %.1f ms after the console's first "
+		      "words of the panic\n", how, guest.box_bytes, guest.head.records,
+		      (double)guest.head.took_ns / 1e6,
+		      guest.panic_us ? (double)(guest.box_us - guest.panic_us) / 1e3 : -1.0);
+}
+
+/* The agent is stopped, so that nothing of what follows comes over the channel. */
+#define SCRIPT(cycles)								\
+	"kill -STOP $PPID; i=0; while [ $i -lt " cycles " ]; do "		\
+	"mount -t ext4 /dev/vdc " MOUNTPOINT " && umount " MOUNTPOINT "; i=$((i+1)); done; "	\
+	"echo c >/proc/sysrq-trigger"
+
+static void panic_loses_nothing(const char *name, enum vm_box box, gboolean cold)
+{
+	struct seen seen;
+	guint64 step;
+
+	open_guest(name, box, cold);
+	step = die_of(SCRIPT("10"));
+	tell(name);
+	assert_int_equal(guest.state, VX_BOX_WHOLE);
+	assert_int_equal(guest.head.reason, VX_BOX_PANIC);
+	assert_int_equal(guest.head.torn, 0);
+	assert_int_equal(guest.head.left_out, 0);
+	seen = read_back(step);
+	assert_int_equal(seen.mounts, CYCLES);
+	assert_int_equal(seen.umounts, CYCLES);
+	assert_int_equal(seen.panics, 1);
+	assert_int_equal(seen.twice, 0);
+	assert_int_equal(seen.by_box, 2 * CYCLES + 1);
+	assert_non_null(strstr(seen.oops.message, "sysrq triggered crash"));
+	assert_string_equal(seen.oops.function, "sysrq_handle_crash");
+	assert_true(seen.oops.frames > 3);
+}
+
+static void test_panic_through_shared_memory(void **state)
+{
+	panic_loses_nothing("shmem", VM_BOX_SHMEM, FALSE);
+}
+
+static void test_panic_through_the_port(void **state)
+{
+	panic_loses_nothing("port", VM_BOX_PORT, TRUE);
+}
+
+/* What had come is not news; only the panic itself is. */
+static void test_only_news_is_added(void **state)
+{
+	const char *mount[] = { "/dev/vdc", MOUNTPOINT, "ext4", "", NULL };
+	const char *umount[] = { MOUNTPOINT, NULL };
+	const char *crash[] = { "/proc/sysrq-trigger", "c", NULL };
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+	g_autoptr(GError) error = NULL;
+	struct seen seen;
+	guint i;
+
+	open_guest("news", VM_BOX_SHMEM, FALSE);
+	for (i = 0; i < CYCLES; i++) {
+		must(VX_STEP_MOUNT, mount, 0, VX_API_MOUNT);
+		seen = read_back(guest.step);
+		assert_int_equal(seen.mounts, 1);
+		must(VX_STEP_UMOUNT, umount, 0, 0);
+	}
+	assert_int_equal(send_step(VX_STEP_WRITE, crash, 0, 0, &res, &error), 0);
+	tell("news");
+	assert_int_equal(guest.state, VX_BOX_WHOLE);
+	assert_int_equal(guest.head.records, 2 * CYCLES + 1);
+	seen = read_back(guest.step);
+	assert_int_equal(seen.panics, 1);
+	assert_int_equal(seen.by_box, 1);
+	for (i = 1; i < guest.step; i++)
+		assert_int_equal(read_back(i).by_box, 0);
+}
+
+/* Its map goes with the agent; the module says what it knows all the same. */
+static void test_dead_agent(void **state)
+{
+	open_guest("dead-agent", VM_BOX_SHMEM, FALSE);
+	die_of("trap '' HUP; kill -KILL $PPID; sleep 0.5; echo c >/proc/sysrq-trigger");
+	assert_int_equal(guest.state, VX_BOX_WHOLE);
+	assert_int_equal(guest.head.records, 0);
+	assert_int_equal(guest.head.oops.kind, VX_OOPS_PANIC);
+	assert_true(guest.head.text_bytes > 0);
+}
+
+static int set_up(void **state)
+{
+	struct config_machine machine;
+	g_autoptr(GError) error = NULL;
+
+	if (make_test_dir(state))
+		return -1;
+	config_init(&guest.config);
+	config_machine_probe(&machine);
+	g_free(config_clamp_to_machine(&guest.config, &machine));
+	guest.config.memory_mib = 512;
+	guest.config.vcpus = 2;
+	guest.cachedir = fs_default_cachedir();
+	guest.image = guest_find(guest.cachedir, NULL, &error);
+	if (!guest.image || !rundir_reap(NULL, NULL, &error) || !(guest.rundir = rundir_create(NULL, &error))) {
+		print_error("%s\n", error->message);
+		return -1;
+	}
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rundir_destroy(guest.rundir);
+	guest_free(guest.image);
+	g_free(guest.cachedir);
+	return drop_test_dir(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_panic_through_shared_memory, close_guest),
+		cmocka_unit_test_teardown(test_only_news_is_added, close_guest),
+		cmocka_unit_test_teardown(test_dead_agent, close_guest),
+		cmocka_unit_test_teardown(test_panic_through_the_port, close_guest),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
