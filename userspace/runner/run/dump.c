@@ -9,11 +9,26 @@
 #include "fsutil.h"
 #include "run_priv.h"
 
-#define MIB (G_GUINT64_CONSTANT(1) << 20)
+#define LOOK_MS	20
+#define MIB	(G_GUINT64_CONSTANT(1) << 20)
+
+static gboolean look(gpointer ctx)
+{
+	struct run *run = ctx;
+
+	run_dump(run);
+	if (!run->dumped)
+		return G_SOURCE_CONTINUE;
+	run->dump_timer = 0;
+	return G_SOURCE_REMOVE;
+}
 
 /*
  * The driver of QEMU's configuration device tells it where the kernel's VMCOREINFO lies; a reader finds
  * the kernel's address by that. A guest without the module gives a dump without it: no reason to stop.
+ *
+ * After a panic no step ends any more, and a few seconds later there is no guest: somebody must look
+ * meanwhile.
  */
 gboolean run_prepare_dump(struct run *run, GError **error)
 {
@@ -26,6 +41,7 @@ gboolean run_prepare_dump(struct run *run, GError **error)
 
 	if (!run->req->dump || run->req->ssh)
 		return TRUE;
+	run->dump_timer = g_timeout_add(LOOK_MS, look, run);
 	return run_step(run, &spec, &outcome, NULL, error);
 }
 
@@ -48,16 +64,15 @@ static char *write_dump(struct run *run, GError **error)
 	g_autofree char *dir = g_build_filename(whole, EVIDENCE_DIR, NULL);
 	g_autofree char *path = g_build_filename(dir, "memory.kdump", NULL);
 	g_autofree char *elf = g_build_filename(dir, "memory.elf", NULL);
-	struct vm *vm = run->session ? session_vm(run->session) : NULL;
 	gboolean kdump;
 
-	if (!vm) {
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "there is no guest of our own any more");
+	if (!run->session || !session_vm_lives(run->session)) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "QEMU is gone, or stopped");
 		return NULL;
 	}
 	if (!fs_mkdir(dir, 0755, error) ||
 	    !fs_need_space(dir, run->req->config->memory_mib * MIB / 4, error) ||
-	    !vm_libvirt.dump(vm, path, &kdump, error))
+	    !vm_libvirt.dump(session_vm(run->session), path, &kdump, error))
 		return NULL;
 	if (kdump)
 		return g_steal_pointer(&path);

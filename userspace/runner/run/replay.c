@@ -268,20 +268,13 @@ static gboolean attempt(struct run *run, GError **error)
 	return TRUE;
 }
 
-/* The note is for the detectors: what the next guest says is no aftermath of what this one did. */
-static gboolean begin_anew(struct run *run, GError **error)
-{
-	journal_json(run->journal, VX_REC_VM, json_pack("{s:s}", "event", "left"));
-	return run_open_guest(run, error);
-}
-
 static gboolean replay_run(struct run *run, GError **error)
 {
 	const guint times = run->req->replay->req->times;
 	guint i;
 
 	for (i = 0; i < times; i++)
-		if ((i && !begin_anew(run, error)) || !attempt(run, error))
+		if ((i && !session_point_back(run->session, SESSION_READY, error)) || !attempt(run, error))
 			return FALSE;
 	return TRUE;
 }

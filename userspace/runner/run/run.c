@@ -331,7 +331,7 @@ struct session_config run_session_config(const struct run_request *req, const st
 	return (struct session_config){
 		.config = req->config, .image = image, .agent = req->agent,
 		.cachedir = req->cachedir, .rundir = rundir, .driver = &vm_libvirt,
-		.uri = req->uri, .accel = accel, .vmcoreinfo = req->dump, .cold = req->cold,
+		.uri = req->uri, .accel = accel, .dumpable = req->dump, .cold = req->cold,
 		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
 		.probe_source = req->probe_source, .box = req->box,
 		.ssh = req->ssh, .cancellable = req->cancellable,
@@ -359,6 +359,8 @@ gboolean run_open_guest(struct run *run, GError **error)
 
 void run_clear(struct run *run)
 {
+	if (run->dump_timer)
+		g_source_remove(run->dump_timer);
 	session_close(run->session);
 	journal_close(run->journal);
 	modbuild_result_free(run->built);

@@ -20,6 +20,7 @@ struct run {
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */
 	gboolean dumped;			/* once a run, tried or done */
+	guint dump_timer;
 	struct vx_req_trace traced;		/* what the guest was last asked to trace */
 	gboolean tracing;			/* it was asked */
 	guint recoveries;			/* attempts so far */

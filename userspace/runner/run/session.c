@@ -31,6 +31,7 @@ void session_lose(struct session *s, enum session_loss loss, const char *format,
 	va_start(args, format);
 	s->lost = g_strdup_vprintf(format, args);
 	va_end(args);
+	s->loss = loss;
 	session_take_box(s);
 	if (s->sink.note)
 		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s, s:s}", "event", "lost", "lost", s->lost,

@@ -35,7 +35,7 @@ struct session_config {
 	const struct vm_driver *driver;
 	const char *uri;			/* libvirt's; NULL: embedded */
 	enum vm_accel accel;			/* resolved */
-	gboolean vmcoreinfo;			/* see vm.h */
+	gboolean dumpable;			/* vmcoreinfo (vm.h), and a panic leaves time for a dump */
 	gboolean cold;				/* boot anew, keep no state */
 	gboolean no_standby;			/* points: nothing runs beside the guest, going back takes longer */
 	unsigned int scratch_mib;		/* of the scratch disk in the guest */
@@ -106,6 +106,8 @@ gboolean session_flush(struct session *session, GError **error);
 gboolean session_marks(struct session *session, const struct vx_req_marks *req, GError **error);
 
 struct vm *session_vm(struct session *session);
+/* Its QEMU would answer: it is neither gone, as after a reset, nor stopped. The guest may be lost all the same. */
+gboolean session_vm_lives(const struct session *session);
 
 /*
  * Points of a run: guest memory and the scratch disk's content under a name ([a-z0-9-], at most 32), to go back to

@@ -53,6 +53,7 @@ struct session {
 	gboolean ready, slow_told;
 	guint32 epoch, put_id;
 	int image_fd;
+	enum session_loss loss;		/* valid while `lost` */
 	char *lost, *workdir, *greeting;
 	char *initrd, *scratch, *cmdline;
 	char *probe;			/* kmod-probe's module, NULL: there is none */

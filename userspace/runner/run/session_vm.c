@@ -10,6 +10,7 @@
 #include "session_priv.h"
 #include "warm.h"
 
+#define PANIC_S		"5"	/* from a panic to the reset, in a run that keeps the guest's memory */
 #define RESIZE_MS	5000
 
 static void vm_write(void *ctx, GBytes *bytes)
@@ -118,7 +119,8 @@ static gboolean describe(struct session *s, GError **error)
 	if (s->image_fd < 0 || !(s->initrd = initrd_for(s, error)) ||
 	    !(s->scratch = scratch_for(s, error)))
 		return FALSE;
-	s->cmdline = g_strconcat(image->cmdline, CMDLINE_MORE, NULL);
+	/* The last panic= counts: else QEMU is gone with the guest before anybody knows of the panic. */
+	s->cmdline = g_strconcat(image->cmdline, CMDLINE_MORE, s->config.dumpable ? " panic=" PANIC_S : NULL, NULL);
 	s->probe = session_probe_module(s);
 	s->disks[0] = (struct vm_disk){ image->rootfs_img, "raw", "vexlab-root", TRUE };
 	s->disks[1] = (struct vm_disk){ image->modules_img, "raw", "vexlab-mods", TRUE };
@@ -132,7 +134,7 @@ static gboolean describe(struct session *s, GError **error)
 		.firmware = s->config.uri ? NULL : vm_probe_firmware(),
 		.icount = s->config.icount, .ssh_port = s->config.ssh_port,
 		.box = s->probe && !s->config.uri ? s->config.box : VM_BOX_NONE, .rundir = rundir_path(s->config.rundir),
-		.cachedir = s->config.cachedir, .vmcoreinfo = s->config.vmcoreinfo,
+		.cachedir = s->config.cachedir, .vmcoreinfo = s->config.dumpable,
 	};
 	return TRUE;
 }

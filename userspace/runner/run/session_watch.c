@@ -30,6 +30,12 @@ const char *session_loss_word(enum session_loss loss)
 	return words[loss];
 }
 
+gboolean session_vm_lives(const struct session *s)
+{
+	return s->vm && (!s->lost || (s->loss != LOSS_RESET && s->loss != LOSS_POWEROFF &&
+				      s->loss != LOSS_QEMU_DIED && s->loss != LOSS_QEMU_STOPPED));
+}
+
 struct process {
 	char state;			/* as in proc(5), '?': gone */
 	unsigned long cpu;		/* ticks of CPU time so far */
