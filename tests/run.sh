@@ -44,6 +44,11 @@ run_one() {
 	fi
 }
 
+# A program whose source is gone is an old build's.
+is_test() {
+	[[ -x $1 && $1 != *.* && -e tests/${1#"$B"/tests/}.c ]]
+}
+
 main() {
 	local program start=$SECONDS
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
@@ -51,7 +56,7 @@ main() {
 	export VEXLAB_BUILD=$B VEXLAB=$B/vexlab VEXLAB_AGENT=$B/vexlab-agent
 	if [[ $ONLY != integration ]]; then
 		for program in "$B"/tests/unit/test_*; do
-			[[ -x $program && $program != *.* ]] && run_one "$program"
+			is_test "$program" && run_one "$program"
 		done
 	fi
 	if [[ $ONLY != unit ]]; then
@@ -60,7 +65,7 @@ main() {
 			SKIPPED=$((SKIPPED + 1))
 		else
 			for program in "$B"/tests/integration/test_*; do
-				[[ -x $program && $program != *.* ]] && run_one "$program"
+				is_test "$program" && run_one "$program"
 			done
 		fi
 	fi
