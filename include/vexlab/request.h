@@ -98,7 +98,11 @@ struct vx_req_step {
 /* Followed by output bytes (EXEC: stdout and stderr; READ, STATFS). */
 struct vx_msg_step {
 	__u64 id;
-	__s32 err;			/* 0, -errno; -ETIMEDOUT: the deadline struck, the step may be stuck */
+	/*
+	 * 0, -errno; -ETIMEDOUT: the deadline struck, the step may be stuck; -EOWNERDEAD: the kernel
+	 * killed the thread that did it
+	 */
+	__s32 err;
 	__u32 output_cut;		/* bytes of output left out in front of what is kept */
 	__s64 value;			/* by operation */
 	__u64 start_ns;			/* the agent's own clock just before */

@@ -365,7 +365,7 @@ static void bury(struct steps *steps)
 
 	op_kill_child(&w->run);
 	steps->note = "the kernel killed the step's thread\n";
-	answer(steps, -EIO);
+	answer(steps, -EOWNERDEAD);
 	say(steps, w, "the kernel killed its thread");
 	steps->worker = NULL;
 	worker_join(w);

@@ -69,3 +69,9 @@ const char *vx_step_op_name(unsigned int op)
 
 	return op < VX_STEP_OPS && names[op] ? names[op] : "?";
 }
+
+const char *vx_step_err_text(int32_t err)
+{
+	/* Of a thread that died with the step in its hands. */
+	return err == -EOWNERDEAD ? "killed by the kernel" : strerror(-err);
+}

@@ -24,5 +24,7 @@ int64_t vx_step_pack(const struct vx_req_step *req, const char *const *str, void
 int vx_step_unpack(const void *payload, size_t len, struct vx_step *ret);
 /* "mount", "insmod"; "?" out of range. */
 const char *vx_step_op_name(unsigned int op);
+/* Of struct vx_msg_step's err; as strerror's, valid until the thread's next call of it. */
+const char *vx_step_err_text(int32_t err);
 
 #endif

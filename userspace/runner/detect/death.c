@@ -156,22 +156,6 @@ struct finding *death_find(const struct death *death, const GPtrArray *findings)
 	return ret;
 }
 
-/* Known noise is told too: it is the same crash, whatever is thought of it. */
-static gboolean is_crash(enum finding_class class)
-{
-	switch (class) {
-	case FINDING_PANIC:
-	case FINDING_OOPS:
-	case FINDING_BUG:
-	case FINDING_MEMORY:
-	case FINDING_HANG:
-	case FINDING_LOCKING:
-		return TRUE;
-	default:
-		return FALSE;
-	}
-}
-
 static void drop_told(struct deaths *d, guint64 step, guint64 realtime_ns)
 {
 	guint i, kept = 0;
@@ -206,7 +190,8 @@ static void look_at(struct deaths *d, const GPtrArray *findings)
 	for (i = 0; i < findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(findings, i);
 
-		if (is_crash(finding->class))
+		/* Known noise is told too: it is the same crash, whatever is thought of it. */
+		if (finding_class_is_crash(finding->class))
 			note_crash(d, finding->step, finding->realtime_ns);
 	}
 }
@@ -214,13 +199,10 @@ static void look_at(struct deaths *d, const GPtrArray *findings)
 static void note_record(struct deaths *d, const struct rec_entry *entry)
 {
 	json_t *json = rec_entry_json(entry);
-	const char *class = json_string_value(json_object_get(json, "event_type"));
-	guint i;
 
-	for (i = 0; class && i < FINDING_CLASSES; i++)
-		if (is_crash(i) && !strcmp(class, finding_class_name(i)))
-			note_crash(d, (guint64)json_integer_value(json_object_get(json, "step")),
-				   entry->stamp.realtime_ns);
+	if (finding_class_is_crash(finding_class_from(json_string_value(json_object_get(json, "event_type")))))
+		note_crash(d, (guint64)json_integer_value(json_object_get(json, "step")),
+			   entry->stamp.realtime_ns);
 	json_decref(json);
 }
 

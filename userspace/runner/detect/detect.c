@@ -7,7 +7,7 @@ static const struct detector *const detectors[] = {
 	&detector_console,
 	&detector_death,		/* behind the console, whose findings it looks at; before the guest, which looks at its */
 	&detector_guest,
-	&detector_step,
+	&detector_step,		/* behind all who tell of crashes, for which steps end too */
 	&detector_latency,
 };
 

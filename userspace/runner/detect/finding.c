@@ -35,6 +35,31 @@ const char *finding_class_name(enum finding_class class)
 	return class < FINDING_CLASSES ? classes[class].name : "Unknown";
 }
 
+enum finding_class finding_class_from(const char *name)
+{
+	enum finding_class class;
+
+	for (class = 0; class < FINDING_CLASSES; class++)
+		if (!g_strcmp0(name, classes[class].name))
+			break;
+	return class;
+}
+
+gboolean finding_class_is_crash(enum finding_class class)
+{
+	switch (class) {
+	case FINDING_PANIC:
+	case FINDING_OOPS:
+	case FINDING_BUG:
+	case FINDING_MEMORY:
+	case FINDING_HANG:
+	case FINDING_LOCKING:
+		return TRUE;
+	default:
+		return FALSE;
+	}
+}
+
 enum concern finding_concern(enum finding_class class)
 {
 	return classes[class].concern;

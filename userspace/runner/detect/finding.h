@@ -70,6 +70,10 @@ void finding_add_line(struct finding *finding, const char *format, ...) G_GNUC_P
 
 /* "KernelPanic", "Critical", "module": the words of the JSON files. */
 const char *finding_class_name(enum finding_class class);
+/* The class of that name, FINDING_CLASSES: there is none. */
+enum finding_class finding_class_from(const char *name);
+/* The kernel itself broke: what else fails in the same step is that crash's doing. */
+gboolean finding_class_is_crash(enum finding_class class);
 const char *severity_name(enum severity severity);
 const char *blame_name(enum blame blame);
 enum concern finding_concern(enum finding_class class);

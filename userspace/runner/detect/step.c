@@ -4,13 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "death.h"
 #include "detect.h"
 #include "oops_table.h"
+#include "wire.h"
 
 #define LINES_TOLD	120u
+#define BY_SIGNAL	128		/* of an exit status: more than that (sh's convention, the agent's too) */
 
 struct step_state {
 	char module[VX_NAME_LEN];	/* the target's, "" when built in */
+	guint64 crash_step;		/* the last during which the kernel broke, or a program was shot */
+	struct finding *held;		/* a step whose thread was killed: NULL, or waits for the reason */
+	guint64 held_ns;		/* since then (host's monotonic clock) */
 };
 
 static gpointer step_create(const struct detect_config *config)
@@ -115,46 +121,158 @@ static enum finding_class class_of(const struct detect_now *now, const struct vx
 	return FINDING_STEP_FAILED;
 }
 
+static char *failure_title(const struct detect_now *now, const struct vx_msg_step *msg)
+{
+	if (msg->err)
+		return g_strdup_printf("%s failed: %s", now->step_name, vx_step_err_text(msg->err));
+	if (msg->value > BY_SIGNAL)
+		return g_strdup_printf("%s failed: killed by signal %" G_GINT64_FORMAT, now->step_name,
+				       (gint64)msg->value - BY_SIGNAL);
+	return g_strdup_printf("%s failed: exit status %" G_GINT64_FORMAT, now->step_name, (gint64)msg->value);
+}
+
 static struct finding *failure_finding(const struct detect_now *now, const struct vx_msg_step *msg)
 {
-	g_autofree char *title = msg->err ?
-		g_strdup_printf("%s failed: %s", now->step_name, g_strerror(-msg->err)) :
-		g_strdup_printf("%s failed: exit status %" G_GINT64_FORMAT, now->step_name, (gint64)msg->value);
+	g_autofree char *title = failure_title(now, msg);
 
 	return finding_new(class_of(now, msg), SEV_HIGH, title);
 }
 
-static void step_feed(gpointer state, const struct detect_now *now,
-		      const struct rec_entry *entry, GPtrArray *findings)
+/*
+ * One crash counts once: a step whose thread the kernel killed tells nothing that
+ * the kernel's own report does not tell better. It may come later than the step's end.
+ */
+
+static gboolean was_killed(const struct vx_msg_step *msg)
 {
-	g_autofree char *text = NULL;
-	g_auto(GStrv) lines = NULL;
-	struct finding *finding;
-	struct vx_msg_step msg;
+	return msg->err == -EOWNERDEAD || (!msg->err && msg->value > BY_SIGNAL);
+}
+
+static gboolean kills(enum finding_class class)
+{
+	return finding_class_is_crash(class) || class == FINDING_SEGFAULT || class == FINDING_EXHAUSTED;
+}
+
+static void note_crash(struct step_state *st, enum finding_class class, guint64 step)
+{
+	if (!kills(class))
+		return;
+	st->crash_step = step;
+	if (st->held && st->held->step == step)
+		g_clear_pointer(&st->held, finding_free);
+}
+
+static void look_at(struct step_state *st, const GPtrArray *findings)
+{
 	guint i;
 
-	if (entry->frame.type != VX_MSG_STEP || entry->frame.length < sizeof(msg))
-		return;
-	memcpy(&msg, entry->payload, sizeof(msg));
-	/* A program's exit status is its error. */
-	if (msg.id != now->step || (!msg.err && (strcmp(now->step_kind, "exec") || !msg.value)))
-		return;
-	text = g_strndup((const char *)entry->payload + sizeof(msg), entry->frame.length - sizeof(msg));
-	lines = g_strsplit(text, "\n", LINES_TOLD);
-	finding = msg.err == -ETIMEDOUT ? hang_finding(state, now, lines) : failure_finding(now, &msg);
+	for (i = 0; i < findings->len; i++) {
+		const struct finding *finding = g_ptr_array_index(findings, i);
+
+		note_crash(st, finding->class, finding->step);
+	}
+}
+
+static void note_record(struct step_state *st, const struct rec_entry *entry)
+{
+	json_t *json = rec_entry_json(entry);
+
+	note_crash(st, finding_class_from(json_string_value(json_object_get(json, "event_type"))),
+		   (guint64)json_integer_value(json_object_get(json, "step")));
+	json_decref(json);
+}
+
+static void release(struct step_state *st, GPtrArray *findings)
+{
+	if (st->held)
+		g_ptr_array_add(findings, g_steal_pointer(&st->held));
+}
+
+static void release_old(struct step_state *st, guint64 monotonic_ns, GPtrArray *findings)
+{
+	if (monotonic_ns > st->held_ns && monotonic_ns - st->held_ns > DEATH_NEAR_NS)
+		release(st, findings);
+}
+
+static struct finding *judge(const struct step_state *st, const struct detect_now *now,
+			     const struct rec_entry *entry, const struct vx_msg_step *msg)
+{
+	g_autofree char *text = g_strndup((const char *)entry->payload + sizeof(*msg),
+					  entry->frame.length - sizeof(*msg));
+	g_auto(GStrv) lines = g_strsplit(text, "\n", LINES_TOLD);
+	struct finding *finding = msg->err == -ETIMEDOUT ? hang_finding(st, now, lines) :
+				  failure_finding(now, msg);
+	guint i;
+
 	finding->blame = now->on_target ? BLAME_MODULE : BLAME_ENVIRONMENT;
-	finding->step = msg.id;
+	finding->step = msg->id;
 	finding->cycle = now->cycle;
 	finding->realtime_ns = entry->stamp.realtime_ns;
 	for (i = 0; lines[i]; i++)
 		if (lines[i][0])
 			finding_add_line(finding, "%s", lines[i]);
-	g_ptr_array_add(findings, finding);
+	return finding;
+}
+
+static void on_step(struct step_state *st, const struct detect_now *now, const struct rec_entry *entry,
+		    GPtrArray *findings)
+{
+	struct vx_msg_step msg;
+
+	if (entry->frame.length < sizeof(msg))
+		return;
+	memcpy(&msg, entry->payload, sizeof(msg));
+	/* A program's exit status is its error. */
+	if (msg.id != now->step || (!msg.err && (strcmp(now->step_kind, "exec") || !msg.value)))
+		return;
+	if (!was_killed(&msg)) {
+		g_ptr_array_add(findings, judge(st, now, entry, &msg));
+	} else if (st->crash_step != msg.id) {
+		release(st, findings);
+		st->held = judge(st, now, entry, &msg);
+		st->held_ns = entry->stamp.monotonic_ns;
+	}
+}
+
+static void step_feed(gpointer state, const struct detect_now *now,
+		      const struct rec_entry *entry, GPtrArray *findings)
+{
+	struct step_state *st = state;
+
+	look_at(st, findings);
+	if (entry->frame.type == VX_REC_FINDING)
+		note_record(st, entry);
+	else if (entry->frame.type == VX_MSG_STEP)
+		on_step(st, now, entry, findings);
+	release_old(st, entry->stamp.monotonic_ns, findings);
+}
+
+static void step_idle(gpointer state, const struct detect_now *now, guint64 monotonic_ns, GPtrArray *findings)
+{
+	look_at(state, findings);
+	release_old(state, monotonic_ns, findings);
+}
+
+static void step_finish(gpointer state, const struct detect_now *now, GPtrArray *findings)
+{
+	look_at(state, findings);
+	release(state, findings);
+}
+
+static void step_destroy(gpointer state)
+{
+	struct step_state *st = state;
+
+	if (st->held)
+		finding_free(st->held);
+	g_free(st);
 }
 
 const struct detector detector_step = {
 	.name = "step",
 	.create = step_create,
-	.destroy = g_free,
+	.destroy = step_destroy,
 	.feed = step_feed,
+	.idle = step_idle,
+	.finish = step_finish,
 };

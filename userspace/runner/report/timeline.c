@@ -5,6 +5,7 @@
 #include "event.h"
 #include "report.h"
 #include "timeline.h"
+#include "wire.h"
 
 #define NS_PER_MS	1000000ull
 #define BEFORE_NS	(TIMELINE_BEFORE_MS * NS_PER_MS)
@@ -254,7 +255,7 @@ static void add_answer(struct timeline *tl, const struct rec_entry *entry)
 	report_ns(took, sizeof(took), (double)(msg.end_ns - msg.start_ns));
 	add(tl, host_time(tl, msg.end_ns, entry->stamp.realtime_ns), "step",
 	    g_strdup_printf("step %" G_GUINT64_FORMAT " ends: %s after %s", (guint64)msg.id,
-			    msg.err ? g_strerror(-msg.err) : "ok", took));
+			    msg.err ? vx_step_err_text(msg.err) : "ok", took));
 }
 
 static char *step_text(const struct rec_entry *entry)

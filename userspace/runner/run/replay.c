@@ -117,7 +117,7 @@ static gboolean do_spec(struct run *run, const struct step_spec *spec, gboolean 
 
 	if (ok && res.msg.end_ns >= res.msg.start_ns)
 		ms = (double)(res.msg.end_ns - res.msg.start_ns) / 1e6;
-	tell_step(run, !ok ? "no answer" : outcome == STEP_OK ? "ok" : res.msg.err ? g_strerror(-res.msg.err) :
+	tell_step(run, !ok ? "no answer" : outcome == STEP_OK ? "ok" : res.msg.err ? vx_step_err_text(res.msg.err) :
 		  "failed", ms);
 	*stuck = ok && outcome == STEP_STUCK;
 	return ok;

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "modbuild.h"
 #include "session_priv.h"
+#include "wire.h"
 
 #define LOAD_NS		(5000 * 1000000ull)
 #define STEP_ID		(G_MAXUINT64 - 1)	/* no step of a run has it */
@@ -59,7 +60,7 @@ static gboolean insert(struct session *s, const char *path, GError **error)
 		return FALSE;
 	if (!res.msg.err)
 		return TRUE;
-	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "the guest does not load it: %s", g_strerror(-res.msg.err));
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "the guest does not load it: %s", vx_step_err_text(res.msg.err));
 	return FALSE;
 }
 

@@ -22,7 +22,7 @@ static gboolean must(struct run *run, const struct step_spec *spec, struct step_
 	if (outcome == STEP_OK)
 		return TRUE;
 	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "setting up the guest failed at %s: %s",
-		    spec->name, g_strerror(-res->msg.err));
+		    spec->name, vx_step_err_text(res->msg.err));
 	return FALSE;
 }
 
