@@ -71,6 +71,12 @@ VX_DEFINE_GUARD(struct session, session_close);
 
 /* Why the guest is lost, NULL while it is not. */
 const char *session_lost(const struct session *session);
+/*
+ * Something on the host has failed that no guest is to blame for: every call from now on ends with this error, the
+ * one under way within 50 ms. The first counts; copied.
+ */
+void session_fail(struct session *session, const GError *why);
+const GError *session_failure(const struct session *session);
 /* A private folder in the guest for what is put there. */
 const char *session_workdir(const struct session *session);
 /* The scratch disk's node in the guest; NULL with SSH. */
