@@ -44,6 +44,13 @@ static const struct scenario *find_scenario(const char *name, GError **error)
 
 /* ---- what comes from the guest goes to disk first ------------------------------ */
 
+/* A guest whose words are lost is not worth waiting for, however long its step may take. */
+static void check_journal(struct run *run)
+{
+	if (journal_error(run->journal) && run->session)
+		session_fail(run->session, journal_error(run->journal));
+}
+
 static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
 {
 	struct run *run = ctx;
@@ -54,6 +61,7 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 
 		journal_log(run->journal, "agent: %s", text);
 	}
+	check_journal(run);
 }
 
 static void on_console(void *ctx, const void *data, gsize len)
@@ -61,6 +69,7 @@ static void on_console(void *ctx, const void *data, gsize len)
 	struct run *run = ctx;
 
 	journal_console(run->journal, data, len);
+	check_journal(run);
 }
 
 static void on_box(void *ctx, GBytes *box)
@@ -372,6 +381,35 @@ void run_clear(struct run *run)
 		g_ptr_array_unref(run->loaded);
 }
 
+static void add_hint(GError **error, const char *dir)
+{
+	GError *old = error ? *error : NULL;
+
+	if (!old)
+		return;
+	*error = g_error_new(old->domain, old->code, "%s\nwhat was seen until then: vexlab report %s", old->message, dir);
+	g_error_free(old);
+}
+
+/* The run cannot go on, for no reason of the guest's: no verdict, but what was seen is there, and it is said where. */
+static void break_off(struct run *run, const char *dir, const GError *why, GError **error)
+{
+	VX_GUARD(analysis_free) struct analysis *an = NULL;
+	struct verdict verdict;
+
+	journal_log(run->journal, "%s", why->message);
+	journal_finish(run->journal);
+	journal_json(run->journal, VX_REC_VM, json_pack("{s:s, s:s}", "event", "broken off", "why", why->message));
+	g_propagate_error(error, g_error_copy(why));
+	if (!run->next_step)
+		return;
+	if (!journal_error(run->journal) && (an = analysis_read(dir, NULL))) {
+		score_verdict(an, &verdict);
+		(void)report_write_files(dir, an, &verdict, NULL);
+	}
+	add_hint(error, dir);
+}
+
 /* The guest has gone or is about to: end the record, judge it, write the reports. */
 static gboolean conclude(struct run *run, struct run_outcome *out, const GError *why, GError **error)
 {
@@ -384,11 +422,18 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 	if (!out->interrupted)
 		journal_json(run->journal, VX_REC_END, json_pack("{s:b, s:s?}", "lost", lost,
 								 "why", why ? why->message : NULL));
+	if (journal_error(run->journal)) {
+		break_off(run, out->dir, journal_error(run->journal), error);
+		return FALSE;
+	}
 	out->analysis = analysis_read(out->dir, error);
 	if (!out->analysis)
 		return FALSE;
 	score_verdict(out->analysis, &out->verdict);
-	return report_write_files(out->dir, out->analysis, &out->verdict, error);
+	if (report_write_files(out->dir, out->analysis, &out->verdict, error))
+		return TRUE;
+	add_hint(error, out->dir);
+	return FALSE;
 }
 
 static gboolean with_guest(struct run *run, const struct scenario *scenario,
@@ -445,8 +490,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 		control(run, scenario, local ? NULL : &local);
 	if (local && local->domain != SESSION_ERROR &&
 	    !g_error_matches(local, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
-		journal_log(run->journal, "%s", local->message);
-		g_propagate_prefixed_error(error, g_steal_pointer(&local), "%s", "");
+		break_off(run, out->dir, local, error);
 		return FALSE;
 	}
 	return conclude(run, out, local, error);
