@@ -17,6 +17,7 @@ static const struct {
 	{ "replay", cmd_replay, "Do again what led to a finding, and say whether it comes back" },
 	{ "guest", cmd_guest, "Build, list or remove guest images" },
 	{ "snapshot", cmd_snapshot, "Keep guests at a point of a target's set-up; check and remove them" },
+	{ "clean", cmd_clean, "Remove what a vexlab that was killed has left" },
 	{ "doctor", cmd_doctor, "Check this machine and say how to mend it" },
 };
 

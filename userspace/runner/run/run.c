@@ -11,6 +11,7 @@
 #include "fsutil.h"
 #include "report.h"
 #include "run_priv.h"
+#include "tidy.h"
 #include "wire.h"
 
 static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_faults };
@@ -514,9 +515,9 @@ gboolean run_execute(const struct run_request *req, struct run_outcome *ret, GEr
 	if ((!req->ssh || req->target->module == TARGET_SOURCE) &&
 	    !(image = guest_find(req->cachedir, req->kernel_release, error)))
 		goto out;
-	if (!rundir_reap(NULL, &reaped, error) || !run_build_module(&run, image, error))
+	if (!tidy_all(req->cachedir, &reaped, NULL, error) || !run_build_module(&run, image, error))
 		goto out;
-	if (reaped.killed)
+	if (reaped.dirs)
 		req->progress.say(req->progress.ctx, "cleared what an earlier vexlab had left");
 	rundir = rundir_create(NULL, error);
 	if (rundir)
