@@ -151,6 +151,8 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 		if (finding->class != FINDING_SLOW_OPERATION)
 			json_line(jn, jn->crashes, finding_json(finding), "crash_events.jsonl");
 		journal_json(jn, VX_REC_FINDING, finding_json(finding));
+		/* Its words are in the record; a run may have thousands of them. */
+		g_ptr_array_set_size(finding->lines, 0);
 		g_ptr_array_add(jn->findings, finding);
 	}
 	g_ptr_array_set_free_func(findings, NULL);
