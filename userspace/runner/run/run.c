@@ -46,10 +46,11 @@ static const struct scenario *find_scenario(const char *name, GError **error)
 /* ---- what comes from the guest goes to disk first ------------------------------ */
 
 /* A guest whose words are lost is not worth waiting for, however long its step may take. */
-static void check_journal(struct run *run)
+static const GError *on_asked(void *ctx)
 {
-	if (journal_error(run->journal) && run->session)
-		session_fail(run->session, journal_error(run->journal));
+	struct run *run = ctx;
+
+	return journal_error(run->journal);
 }
 
 static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
@@ -62,7 +63,6 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 
 		journal_log(run->journal, "agent: %s", text);
 	}
-	check_journal(run);
 }
 
 static void on_console(void *ctx, const void *data, gsize len)
@@ -70,7 +70,6 @@ static void on_console(void *ctx, const void *data, gsize len)
 	struct run *run = ctx;
 
 	journal_console(run->journal, data, len);
-	check_journal(run);
 }
 
 static void on_box(void *ctx, GBytes *box)
@@ -352,7 +351,7 @@ gboolean run_open_session(struct run *run, const struct session_config *config, 
 {
 	const struct session_sink sink = {
 		.frame = on_frame, .console = on_console, .box = on_box, .note = on_note,
-		.progress = on_progress, .ctx = run,
+		.progress = on_progress, .failure = on_asked, .ctx = run,
 	};
 
 	session_close(g_steal_pointer(&run->session));

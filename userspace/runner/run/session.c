@@ -53,6 +53,8 @@ static gboolean told_why(struct session *s, GError **error)
 {
 	if (g_cancellable_set_error_if_cancelled(s->config.cancellable, error))
 		return TRUE;
+	if (!s->failure && s->sink.failure && s->sink.failure(s->sink.ctx))
+		session_fail(s, s->sink.failure(s->sink.ctx));
 	if (s->failure) {
 		g_propagate_error(error, g_error_copy(s->failure));
 		return TRUE;

@@ -58,6 +58,8 @@ struct session_sink {
 	void (*note)(void *ctx, json_t *json);
 	/* One line on what is being waited for. */
 	void (*progress)(void *ctx, const char *text);
+	/* What makes all further waiting vain (session_fail()), NULL: nothing; asked while waiting. May be NULL. Borrowed. */
+	const GError *(*failure)(void *ctx);
 	void *ctx;
 };
 

@@ -20,8 +20,11 @@ void virt_conn_set_error(GError **error, const char *what)
 {
 	virErrorPtr e = virGetLastError();
 
-	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s: %s", what,
-		    e && e->message ? e->message : "libvirt gives no reason");
+	const char *why = e && e->message ? e->message : "libvirt gives no reason";
+	const gboolean full = strstr(why, g_strerror(ENOSPC)) != NULL;
+
+	g_set_error(error, VX_ERROR, full ? VX_ERROR_IO : VX_ERROR_UNAVAILABLE, "%s: %s%s", what, why,
+		    full ? ": free some space there, or have the cache elsewhere (--cache)" : "");
 }
 
 /* libvirt prints each error and warning to stderr unless it has somewhere else to send it. */

@@ -546,7 +546,9 @@ static gboolean libvirt_save(struct vm *vm, const char *path, GError **error)
 	orphan_reaper_stop(reaper);
 	virTypedParamsFree(params, n);
 	if (ret) {
-		virt_conn_set_error(error, "cannot save the guest's state");
+		g_autofree char *what = g_strdup_printf("cannot save the guest's state to %s", path);
+
+		virt_conn_set_error(error, what);
 		return FALSE;
 	}
 	/* What it said until then. */
@@ -656,10 +658,12 @@ static gboolean libvirt_dump(struct vm *vm, const char *path, gboolean *kdump, G
 static gboolean libvirt_resize_disk(struct vm *vm, unsigned int index, guint64 bytes, GError **error)
 {
 	const char target[] = { 'v', 'd', (char)('a' + index), '\0' };
+	g_autofree char *what = NULL;
 
 	if (!virDomainBlockResize(vm->dom, target, bytes, VIR_DOMAIN_BLOCK_RESIZE_BYTES))
 		return TRUE;
-	virt_conn_set_error(error, "cannot resize the guest's disk");
+	what = g_strdup_printf("cannot resize the guest's disk %s", vm->config->disks[index].path);
+	virt_conn_set_error(error, what);
 	return FALSE;
 }
 
