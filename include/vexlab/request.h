@@ -93,7 +93,8 @@ enum vx_fault {
 enum vx_file_result {
 	VX_FILE_DONE		= 0,	/* with an error: the filesystem refused */
 	VX_FILE_UNSUPPORTED	= 1,	/* no error: the filesystem does not have it */
-	VX_FILE_WRONG		= 2,	/* with -EBADMSG: it worked, and what came of it is not right */
+	VX_FILE_WRONG		= 2,	/* with -EBADMSG: it works where it must not, or does something else */
+	VX_FILE_CORRUPT		= 3,	/* with -EBADMSG: data or names are not what was written */
 };
 
 struct vx_req_step {

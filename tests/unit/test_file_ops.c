@@ -161,7 +161,7 @@ static void what_is_kept_is_found(void **state)
 	clear_root();
 	came = do_op("kept", root);
 	assert_int_equal(came.err, -EBADMSG);
-	assert_int_equal(came.result, VX_FILE_WRONG);
+	assert_int_equal(came.result, VX_FILE_CORRUPT);
 	assert_non_null(strstr(came.text, "a directory is gone after a new mount\n"));
 }
 
@@ -181,16 +181,16 @@ static void wrong_content_is_told(void **state)
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		faults.flip_read = true;
-		expect(fresh(names[i]), -EBADMSG, VX_FILE_WRONG, "wrong content ");
+		expect(fresh(names[i]), -EBADMSG, VX_FILE_CORRUPT, "wrong content ");
 	}
 }
 
 static void lost_truncate_is_told(void **state)
 {
 	faults.lose_truncate = true;
-	expect(fresh("truncate-down"), -EBADMSG, VX_FILE_WRONG, "wrong size of a file\n20000 bytes, must be 5000\n");
+	expect(fresh("truncate-down"), -EBADMSG, VX_FILE_CORRUPT, "wrong size of a file\n20000 bytes, must be 5000\n");
 	faults.lose_truncate = true;
-	expect(fresh("mmap-truncate"), -EBADMSG, VX_FILE_WRONG, "a mapping shows what was cut off\n");
+	expect(fresh("mmap-truncate"), -EBADMSG, VX_FILE_CORRUPT, "a mapping shows what was cut off\n");
 }
 
 static void name_that_stays_is_told(void **state)

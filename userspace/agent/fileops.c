@@ -40,17 +40,36 @@ int fo_lack(struct fileop *op, const char *call)
 	return err && err == op->lacks ? FO_LACKS : -err;
 }
 
-int fo_wrong(struct fileop *op, const char *what, const char *detail, ...)
+static int not_right(struct fileop *op, enum vx_file_result result, const char *what, const char *detail, va_list args)
 {
 	char text[256];
+
+	vsnprintf(text, sizeof(text), detail, args);
+	op_say(op->run, "%s\n%s\n", what, text);
+	op->run->value = result;
+	return -EBADMSG;
+}
+
+int fo_wrong(struct fileop *op, const char *what, const char *detail, ...)
+{
 	va_list args;
+	int err;
 
 	va_start(args, detail);
-	vsnprintf(text, sizeof(text), detail, args);
+	err = not_right(op, VX_FILE_WRONG, what, detail, args);
 	va_end(args);
-	op_say(op->run, "%s\n%s\n", what, text);
-	op->run->value = VX_FILE_WRONG;
-	return -EBADMSG;
+	return err;
+}
+
+int fo_corrupt(struct fileop *op, const char *what, const char *detail, ...)
+{
+	va_list args;
+	int err;
+
+	va_start(args, detail);
+	err = not_right(op, VX_FILE_CORRUPT, what, detail, args);
+	va_end(args);
+	return err;
 }
 
 int fo_refused(struct fileop *op, const char *call, long result, int err)
@@ -130,7 +149,7 @@ int fo_compare(struct fileop *op, const char *whose, size_t at, size_t len)
 	for (i = 0; op->have[i] == op->want[at + i]; i++)
 		;
 	snprintf(what, sizeof(what), "wrong content %s", whose);
-	return fo_wrong(op, what, "byte %zu of %zu: it is 0x%02x and must be 0x%02x", at + i, at + len,
+	return fo_corrupt(op, what, "byte %zu of %zu: it is 0x%02x and must be 0x%02x", at + i, at + len,
 			(unsigned char)op->have[i], (unsigned char)op->want[at + i]);
 }
 
@@ -142,7 +161,7 @@ int fo_is_size(struct fileop *op, int fd, off_t size)
 		return fo_fail(op, "fstat");
 	if (st.st_size == size)
 		return 0;
-	return fo_wrong(op, "wrong size of a file", "%lld bytes, must be %lld", (long long)st.st_size, (long long)size);
+	return fo_corrupt(op, "wrong size of a file", "%lld bytes, must be %lld", (long long)st.st_size, (long long)size);
 }
 
 static int same(struct fileop *op, int fd, size_t len, const char *whose)
@@ -156,14 +175,14 @@ static int same(struct fileop *op, int fd, size_t len, const char *whose)
 		if (n < 0)
 			return fo_fail(op, "read");
 		if ((size_t)n > len - at)
-			return fo_wrong(op, "read goes beyond the file's end", "%zd bytes at %zu of %zu", n, at, len);
+			return fo_corrupt(op, "read goes beyond the file's end", "%zd bytes at %zu of %zu", n, at, len);
 		if (!n)
 			break;
 		err = fo_compare(op, whose, at, (size_t)n);
 		at += (size_t)n;
 	}
 	if (!err && at < len)
-		return fo_wrong(op, "read ends before the file", "at byte %zu of %zu", at, len);
+		return fo_corrupt(op, "read ends before the file", "at byte %zu of %zu", at, len);
 	return err;
 }
 

@@ -40,6 +40,8 @@ int fo_fail(struct fileop *op, const char *call);
 int fo_lack(struct fileop *op, const char *call);
 /* It worked, but `what` is not as it must be; `detail` for people. -EBADMSG. */
 int fo_wrong(struct fileop *op, const char *what, const char *detail, ...) __attribute__((format(printf, 3, 4)));
+/* The same of data and names: they are not what was written. */
+int fo_corrupt(struct fileop *op, const char *what, const char *detail, ...) __attribute__((format(printf, 3, 4)));
 /* `call` must fail with `err`: `result` is what it returned. */
 int fo_refused(struct fileop *op, const char *call, long result, int err);
 

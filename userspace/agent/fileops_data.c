@@ -355,7 +355,7 @@ static int pair_open(struct fileop *op, struct pair *ret)
 
 static int done_bytes(struct fileop *op, const char *call, size_t done)
 {
-	return done == FO_SIZE ? 0 : fo_wrong(op, "the copy ends early", "%s: %zu of %u bytes", call, done, FO_SIZE);
+	return done == FO_SIZE ? 0 : fo_corrupt(op, "the copy ends early", "%s: %zu of %u bytes", call, done, FO_SIZE);
 }
 
 int fileop_sendfile(struct fileop *op)

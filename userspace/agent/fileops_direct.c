@@ -60,7 +60,7 @@ int fileop_direct_read(struct fileop *op)
 	if (n < 0)
 		return fo_lack(op, "read with O_DIRECT");
 	if (n != FO_SIZE)
-		return fo_wrong(op, "read answers a wrong number of bytes", "%zd, must be %u", n, FO_SIZE);
+		return fo_corrupt(op, "read answers a wrong number of bytes", "%zd, must be %u", n, FO_SIZE);
 	return fo_compare(op, "read with O_DIRECT", 0, FO_SIZE) ?: fo_check(op, made, FO_SIZE);
 }
 

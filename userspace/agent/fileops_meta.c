@@ -43,7 +43,7 @@ static int set_and_get(struct fileop *op, int fd, size_t len, int flags)
 	if (n < 0)
 		return fo_fail(op, "fgetxattr");
 	if ((size_t)n != len)
-		return fo_wrong(op, "an attribute has another size", "%zd bytes, must be %zu", n, len);
+		return fo_corrupt(op, "an attribute has another size", "%zd bytes, must be %zu", n, len);
 	return fo_compare(op, "of an attribute", 0, len);
 }
 

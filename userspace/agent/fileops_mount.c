@@ -193,11 +193,11 @@ static int kept_one(struct fileop *op, const struct kept *k)
 	struct stat st;
 
 	if (fd < 0)
-		return errno == ENOENT ? fo_wrong(op, "a file is gone after a new mount", "%s", k->name) : fo_fail(op, "open");
+		return errno == ENOENT ? fo_corrupt(op, "a file is gone after a new mount", "%s", k->name) : fo_fail(op, "open");
 	if (fstat(fd, &st))
 		return fo_fail(op, "fstat");
 	if ((st.st_mode & 07777) != k->mode)
-		return fo_wrong(op, "a file has another mode after a new mount", "%o, must be %o", st.st_mode & 07777, k->mode);
+		return fo_corrupt(op, "a file has another mode after a new mount", "%o, must be %o", st.st_mode & 07777, k->mode);
 	return fo_check(op, fd, k->size);
 }
 
@@ -212,7 +212,7 @@ int fileop_kept(struct fileop *op)
 
 	snprintf(path, sizeof(path), "%s/" KEPT, op->mount);
 	if (stat(path, &st))
-		return errno == ENOENT ? fo_wrong(op, "a directory is gone after a new mount", KEPT) : fo_fail(op, "stat");
+		return errno == ENOENT ? fo_corrupt(op, "a directory is gone after a new mount", KEPT) : fo_fail(op, "stat");
 	there.dir = dir = in_kept(op);
 	if (dir < 0)
 		return dir;

@@ -158,7 +158,7 @@ int fileop_rename_directory(struct fileop *op)
 	if (fstatat(op->dir, "b/e/..", &up, 0) || fstatat(op->dir, "b", &parent, 0))
 		return fo_fail(op, "stat of ..");
 	if (up.st_ino != parent.st_ino)
-		return fo_wrong(op, "the parent of a directory that was moved is another", "inode %llu, must be %llu",
+		return fo_corrupt(op, "the parent of a directory that was moved is another", "inode %llu, must be %llu",
 				(unsigned long long)up.st_ino, (unsigned long long)parent.st_ino);
 	return fo_refused(op, "rename of a directory into itself", renameat(op->dir, "b", op->dir, "b/e/x"), EINVAL);
 }
@@ -187,7 +187,7 @@ static int symlink_to(struct fileop *op, const char *name, const char *to)
 		return fo_fail(op, "readlink");
 	if ((size_t)n == len && !memcmp(op->have, to, len))
 		return 0;
-	return fo_wrong(op, "readlink gives something else", "%zd bytes, must be %zu", n, len);
+	return fo_corrupt(op, "readlink gives something else", "%zd bytes, must be %zu", n, len);
 }
 
 int fileop_symlink(struct fileop *op)
@@ -310,9 +310,9 @@ static int each_once(struct fileop *op, const struct seen *seen, unsigned int n)
 		twice += seen->times[i] > 1;
 	}
 	if (missing)
-		return fo_wrong(op, "a directory does not show all its files", "%u of %u are missing", missing, n);
+		return fo_corrupt(op, "a directory does not show all its files", "%u of %u are missing", missing, n);
 	if (twice)
-		return fo_wrong(op, "a directory shows files twice", "%u of %u", twice, n);
+		return fo_corrupt(op, "a directory shows files twice", "%u of %u", twice, n);
 	return 0;
 }
 
@@ -348,10 +348,10 @@ int fileop_readdir(struct fileop *op)
 	int err = make_many(op, 's', MANY) ?: list(op, ".", note, &seen) ?: each_once(op, &seen, MANY);
 
 	if (!err && seen.others)
-		return fo_wrong(op, "a directory shows what is not in it", "%u entries", seen.others);
+		return fo_corrupt(op, "a directory shows what is not in it", "%u entries", seen.others);
 	err = err ?: remove_many(op, 's', MANY) ?: list(op, ".", note, &none);
 	if (!err && none.total)
-		return fo_wrong(op, "an empty directory is not", "%u entries", none.total);
+		return fo_corrupt(op, "an empty directory is not", "%u entries", none.total);
 	return err;
 }
 
@@ -419,7 +419,7 @@ static int name_works(struct fileop *op, const char *name)
 	if (err)
 		return err;
 	if (w.found != 1)
-		return fo_wrong(op, "a directory does not show a name as it is", "of %zu bytes, found %u times",
+		return fo_corrupt(op, "a directory does not show a name as it is", "of %zu bytes, found %u times",
 				strlen(name), w.found);
 	return fo_remove(op, name) ?: fo_is_there(op, name, false);
 }

@@ -12,7 +12,7 @@
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
-	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
 	char **set;
 	int cycles, warmup, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump;
@@ -23,7 +23,7 @@ static void options_clear(struct options *o)
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
 			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
-			     &o->box, &o->faults };
+			     &o->box, &o->faults, &o->operations };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -159,7 +159,7 @@ static int list_all(void)
 		printf("  %s\n", targets[i]);
 	printf("Scenarios:\n");
 	for (i = 0; scenario[i]; i += 2)
-		printf("  %-14s %s\n", scenario[i], scenario[i + 1]);
+		printf("  %-15s %s\n", scenario[i], scenario[i + 1]);
 	config_init(&config);
 	settings = config_describe(&config);
 	printf("Settings (--set KEY=VALUE, or --config FILE):\n%s", settings);
@@ -242,7 +242,7 @@ static int run(const struct options *o, struct progress *progress)
 		.probe_source = o->no_probe ? NULL : probe, .box = box,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
 		.dump = o->dump,
-		.handlers = o->handlers, .faults = o->faults,
+		.handlers = o->handlers, .faults = o->faults, .operations = o->operations,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
 	if (!run_execute(&req, &outcome, &error)) {
@@ -286,6 +286,7 @@ int cmd_run(int argc, char **argv)
 		STR("mount-options", mount_options, "Instead of the target's", "LIST"),
 		STR("module-params", params, "More parameters for insmod", "\"a=1 b=2\""),
 		STR("faults", faults, "Scenario faults: only these (all)", "oops@write,..."),
+		STR("operations", operations, "Scenario file-operations: only these, or these groups (all)", "map,rename,..."),
 		FLAG("fsmount", fsmount, "Mount by fsopen, fsconfig, fsmount, move_mount"),
 		FLAG("no-trace", no_trace, "Attach no probes: only the agent's own clock"),
 		FLAG("no-probe-module", no_probe, "Without vexprobe: a panic's last events, registers and stack stay behind"),

@@ -274,6 +274,7 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 {
 	g_autofree char *advice = verdict_recommendation(v, an);
 	g_autofree char *safe = report_printable(advice);
+	g_autofree char *file_operations = report_file_operations_text(an);
 	GString *out = g_string_new(NULL);
 	guint op, folders, left_out;
 
@@ -285,6 +286,8 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 	g_string_append_c(out, '\n');
 	losses(out, an);
 	recoveries(out, an);
+	if (file_operations)
+		g_string_append(out, file_operations);
 	probe_notes(out, an);
 	box_notes(out, an);
 	if (an->torn)

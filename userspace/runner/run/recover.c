@@ -41,7 +41,7 @@ static gboolean wake(gpointer data)
 }
 
 /* A crash's lines are still on their way when its step has failed. */
-static void settle(struct run *run)
+void run_settle(struct run *run)
 {
 	const gint64 until = g_get_monotonic_time() + SETTLE_MS * 1000;
 	guint timer;
@@ -222,7 +222,7 @@ static const char *why_not(const struct run *run)
 		return "recovery is switched off (recovery.auto)";
 	if (run->req->ssh)
 		return "a guest that is not ours cannot be put back to where it was";
-	if (run->recoveries >= config->recovery_attempts)
+	if (run->recoveries >= config->recovery_attempts + run->recoveries_more)
 		return "the run's recoveries are used up (recovery.attempts)";
 	return NULL;
 }
@@ -289,7 +289,7 @@ gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_
 	}
 	if (ok && !run_guest_is_hurt(run))
 		return TRUE;
-	settle(run);
+	run_settle(run);
 	run_dump(run);
 	finding = worst(run);
 	cause = g_strdup(finding ? finding->title : *local ? (*local)->message : "the guest is hurt");

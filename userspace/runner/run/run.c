@@ -13,7 +13,7 @@
 #include "run_priv.h"
 #include "wire.h"
 
-static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_faults };
+static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_file_operations, &scenario_faults };
 
 const char *const *run_scenarios(void)
 {

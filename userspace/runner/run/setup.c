@@ -153,7 +153,7 @@ static gboolean load_module(struct run *run, gboolean *usable, GError **error)
 	return ok;
 }
 
-static gboolean format_device(struct run *run, gboolean *usable, GError **error)
+gboolean run_format(struct run *run, gboolean *usable, GError **error)
 {
 	g_auto(GStrv) argv = NULL;
 	struct step_spec spec = {
@@ -162,7 +162,8 @@ static gboolean format_device(struct run *run, gboolean *usable, GError **error)
 	};
 	enum step_outcome outcome;
 
-	if (run->built && run->built->mkfs) {
+	*usable = TRUE;
+	if (run->built && run->built->mkfs && !run->mkfs) {
 		run->mkfs = g_build_filename(session_workdir(run->session), "mkfs.target", NULL);
 		if (!run_put(run, run->built->mkfs, run->mkfs, 0755, error))
 			return FALSE;
@@ -214,7 +215,7 @@ gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, G
 	strings[0] = run->mountpoint;
 	return check_device(run, error) && must(run, &mkdir, NULL, error) &&
 	       (upto < RUN_LOADED || load_module(run, usable, error)) &&
-	       (upto < RUN_FORMATTED || !*usable || format_device(run, usable, error));
+	       (upto < RUN_FORMATTED || !*usable || run_format(run, usable, error));
 }
 
 gboolean run_setup(struct run *run, gboolean *usable, GError **error)
