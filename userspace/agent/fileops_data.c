@@ -8,9 +8,10 @@
 
 #include "fileops.h"
 
-#define MIX_ROOM	65536u
+#define MIX_ROOM	40000u
 #define MIX_ROUNDS	400
 #define BIG		(1u << 20)
+#define FAR		100000		/* bytes; more than a few blocks that an inode itself knows */
 
 int fileop_write(struct fileop *op)
 {
@@ -95,14 +96,26 @@ int fileop_truncate_up(struct fileop *op)
 
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, 100000))
+	if (ftruncate(fd, 40000))
 		return fo_lack(op, "ftruncate");
-	memset(op->want + 5000, 0, 95000);
-	err = fo_check(op, fd, 100000);
+	memset(op->want + 5000, 0, 35000);
+	err = fo_check(op, fd, 40000);
 	if (err)
 		return err;
-	fo_fill(op->want + 50000, 4, 3000);
-	return fo_write(op, fd, op->want + 50000, 3000, 50000) ?: fo_check(op, fd, 100000);
+	fo_fill(op->want + 30000, 4, 3000);
+	return fo_write(op, fd, op->want + 30000, 3000, 30000) ?: fo_check(op, fd, 40000);
+}
+
+int fileop_truncate_far(struct fileop *op)
+{
+	_cleanup_close_ int fd = fo_make(op, "f", 5000);
+
+	if (fd < 0)
+		return fd;
+	if (ftruncate(fd, FAR))
+		return fo_lack(op, "ftruncate");
+	memset(op->want + 5000, 0, FAR - 5000);
+	return fo_check(op, fd, FAR);
 }
 
 /* Both ways: `in` reads into `have`, else `want` is written. */
@@ -299,7 +312,7 @@ struct writer {
 	pthread_t thread;
 };
 
-#define PIECE	1000u
+#define PIECE	400u
 #define PIECES	100
 
 static void *write_pieces(void *arg)

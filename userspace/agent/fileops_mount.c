@@ -137,7 +137,7 @@ static const struct kept {
 	mode_t mode;
 } kept_files[] = {
 	{ "empty", 0, 0644 }, { "one", 1, 0600 }, { "page", FO_PAGE, 0640 }, { "odd", FO_SIZE, 0755 },
-	{ "directory/big", 300000, 0644 },
+	{ "directory/more", 40000, 0644 },
 };
 
 #define EACH_KEPT(i)	(i) = 0; (i) < sizeof(kept_files) / sizeof(kept_files[0]); (i)++

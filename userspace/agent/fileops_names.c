@@ -8,7 +8,8 @@
 
 #include "fileops.h"
 
-#define MANY		200
+#define MANY		500
+#define SOME		60
 #define DEEP		40
 #define NAME_LEN	255
 
@@ -342,27 +343,37 @@ static int remove_many(struct fileop *op, char stem, unsigned int n)
 	return err;
 }
 
-int fileop_readdir(struct fileop *op)
+static int all_listed(struct fileop *op, unsigned int n)
 {
 	struct seen seen = { 0 }, none = { 0 };
-	int err = make_many(op, 's', MANY) ?: list(op, ".", note, &seen) ?: each_once(op, &seen, MANY);
+	int err = make_many(op, 's', n) ?: list(op, ".", note, &seen) ?: each_once(op, &seen, n);
 
 	if (!err && seen.others)
 		return fo_corrupt(op, "a directory shows what is not in it", "%u entries", seen.others);
-	err = err ?: remove_many(op, 's', MANY) ?: list(op, ".", note, &none);
+	err = err ?: remove_many(op, 's', n) ?: list(op, ".", note, &none);
 	if (!err && none.total)
 		return fo_corrupt(op, "an empty directory is not", "%u entries", none.total);
 	return err;
 }
 
-/* Each fifth entry: one file goes, one comes. */
+int fileop_readdir(struct fileop *op)
+{
+	return all_listed(op, SOME);
+}
+
+int fileop_many_files(struct fileop *op)
+{
+	return all_listed(op, MANY);
+}
+
+/* Each third entry: one file goes, one comes. */
 static int note_and_change(struct fileop *op, const struct dirent64 *e, void *arg)
 {
 	struct seen *seen = arg;
 	char name[32];
 	int err = note(op, e, arg);
 
-	if (err || seen->total % 5 || seen->step >= MANY / 4)
+	if (err || seen->total % 3 || seen->step >= SOME / 4)
 		return err;
 	number_name(name, 'd', seen->step);
 	err = fo_remove(op, name);
@@ -374,8 +385,8 @@ int fileop_readdir_change(struct fileop *op)
 {
 	struct seen seen = { 0 };
 
-	return make_many(op, 's', MANY / 2) ?: make_many(op, 'd', MANY / 4) ?: list(op, ".", note_and_change, &seen) ?:
-	       each_once(op, &seen, MANY / 2);
+	return make_many(op, 's', SOME / 2) ?: make_many(op, 'd', SOME / 4) ?: list(op, ".", note_and_change, &seen) ?:
+	       each_once(op, &seen, SOME / 2);
 }
 
 int fileop_deep_directories(struct fileop *op)

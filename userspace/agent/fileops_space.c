@@ -7,7 +7,8 @@
 
 #include "fileops.h"
 
-#define HOLE_END	(1 << 20)
+#define HOLE_END	32768		/* the data behind it is a page, and then there is another hole */
+#define END		(HOLE_END + 2 * (int)FO_PAGE)
 
 int fileop_seek_hole(struct fileop *op)
 {
@@ -17,7 +18,7 @@ int fileop_seek_hole(struct fileop *op)
 
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, 2 * HOLE_END))
+	if (ftruncate(fd, END))
 		return fo_lack(op, "ftruncate");
 	err = fo_write(op, fd, op->want, FO_PAGE, HOLE_END);
 	if (err)
@@ -28,9 +29,9 @@ int fileop_seek_hole(struct fileop *op)
 		return fo_lack(op, data < 0 ? "lseek with SEEK_DATA" : "lseek with SEEK_HOLE");
 	if (data > HOLE_END)
 		return fo_wrong(op, "SEEK_DATA passes over data", "it says %lld, must be at most %d", (long long)data, HOLE_END);
-	if (hole < HOLE_END + (off_t)FO_PAGE || hole > 2 * HOLE_END)
+	if (hole < HOLE_END + (off_t)FO_PAGE || hole > END)
 		return fo_wrong(op, "SEEK_HOLE finds a hole in data", "it says %lld", (long long)hole);
-	err = fo_refused(op, "SEEK_DATA behind the end", lseek(fd, 3 * HOLE_END, SEEK_DATA), ENXIO);
+	err = fo_refused(op, "SEEK_DATA behind the end", lseek(fd, END + 1, SEEK_DATA), ENXIO);
 	if (err || data)
 		return err;
 	/* Allowed: the whole file counts as data. */

@@ -27,6 +27,7 @@
 	X("append",		append,		"data", 0, 0,	"two writers with O_APPEND")				\
 	X("truncate-down",	truncate_down,	"data", 0, 0,	"cut a file within a block, then write behind the cut")	\
 	X("truncate-up",	truncate_up,	"data", 0, 0,	"lengthen a file: zeros behind what was there")		\
+	X("truncate-far",	truncate_far,	"data", 0, EFBIG, "lengthen a file to 100000 bytes")			\
 	X("vectored",		vectored,	"data", 0, 0,	"writev, readv, pwritev, preadv")			\
 	X("big-file",		big_file,	"data", 0, EFBIG, "a megabyte, written and read back")			\
 	X("large-offset",	large_offset,	"data", 0, EFBIG, "a sparse file, written beyond 2 and beyond 4 GiB")	\
@@ -72,7 +73,8 @@
 	X("mknod",		mknod,		"names", 0, 0,	"a fifo and a socket's node")				\
 	X("unlinked",		unlinked,	"names", 0, 0,	"use a file that has no name any more")			\
 	X("tmpfile",		tmpfile,	"names", 0, EISDIR, "open with O_TMPFILE, then give it a name")		\
-	X("readdir",		readdir,	"names", 0, 0,	"200 files: all listed, each once")			\
+	X("readdir",		readdir,	"names", 0, 0,	"60 files: all listed, each once")			\
+	X("many-files",		many_files,	"names", 0, 0,	"500 files in a directory: all listed, each once")	\
 	X("readdir-change",	readdir_change,	"names", 0, 0,	"files come and go while the directory is being read")	\
 	X("deep-directories",	deep_directories, "names", 0, 0, "40 directories, one in the other")			\
 	X("long-names",		long_names,	"names", 0, ENAMETOOLONG, "names of 255 bytes; 256 are refused")		\

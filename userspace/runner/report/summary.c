@@ -278,9 +278,13 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 	GString *out = g_string_new(NULL);
 	guint op, folders, left_out;
 
-	g_string_append_printf(out, "\n%s on %s: %" G_GUINT64_FORMAT " cycles in %.2f s\n",
-			       analysis_run_word(an, "scenario", "?"),
-			       analysis_run_word(an, "target", "?"), an->cycles, an->measured_s);
+	g_string_append_printf(out, "\n%s on %s", analysis_run_word(an, "scenario", "?"),
+			       analysis_run_word(an, "target", "?"));
+	/* Nothing is measured where operations are tried. */
+	if (file_operations)
+		g_string_append_c(out, '\n');
+	else
+		g_string_append_printf(out, ": %" G_GUINT64_FORMAT " cycles in %.2f s\n", an->cycles, an->measured_s);
 	for (op = VX_OP_MOUNT; op < VX_OP_TYPES; op++)
 		op_table(out, an, op);
 	g_string_append_c(out, '\n');

@@ -54,7 +54,15 @@ void run_settle(struct run *run)
 	g_source_remove(timer);
 }
 
-/* The gravest of what was found since the last recovery; NULL: nothing was. */
+/* A is more to the point than B: what hurts before what does not, then the graver. */
+static gboolean is_worse(const struct finding *a, const struct finding *b)
+{
+	if (finding_hurts(a) != finding_hurts(b))
+		return finding_hurts(a);
+	return a->severity > b->severity;
+}
+
+/* What was found since the last recovery and is most likely its cause; NULL: nothing was. */
 static const struct finding *worst(const struct run *run)
 {
 	const GPtrArray *findings = journal_findings(run->journal);
@@ -64,7 +72,7 @@ static const struct finding *worst(const struct run *run)
 	for (i = run->behind; i < findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(findings, i);
 
-		if (!finding->noise && (!ret || finding->severity > ret->severity))
+		if (!finding->noise && (!ret || is_worse(finding, ret)))
 			ret = finding;
 	}
 	return ret;
