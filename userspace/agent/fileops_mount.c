@@ -197,10 +197,12 @@ static int kept_one(struct fileop *op, const struct kept *k)
 	if (fstat(fd, &st))
 		return fo_fail(op, "fstat");
 	if ((st.st_mode & 07777) != k->mode)
-		return fo_corrupt(op, "a file has another mode after a new mount", "%o, must be %o", st.st_mode & 07777, k->mode);
+		return fo_corrupt(op, "a file has another mode after a new mount", "%s: %o, must be %o", k->name,
+				  st.st_mode & 07777, k->mode);
 	return fo_check(op, fd, k->size);
 }
 
+/* All are looked at: how many have suffered says more than that one has. */
 int fileop_kept(struct fileop *op)
 {
 	_cleanup_close_ int dir = -1;
@@ -208,7 +210,7 @@ int fileop_kept(struct fileop *op)
 	struct stat st;
 	char path[4200];
 	unsigned int i;
-	int err = 0;
+	int err = 0, one;
 
 	snprintf(path, sizeof(path), "%s/" KEPT, op->mount);
 	if (stat(path, &st))
@@ -218,9 +220,62 @@ int fileop_kept(struct fileop *op)
 		return dir;
 	for (EACH_KEPT(i)) {
 		fo_fill(op->want, i + 1, kept_files[i].size);
-		err = kept_one(&there, &kept_files[i]);
-		if (err)
-			return err;
+		one = kept_one(&there, &kept_files[i]);
+		err = err ?: one;
+	}
+	return err;
+}
+
+/* ---- a filesystem without room ------------------------------------------------------------------- */
+
+#define FILL_FILES	2048
+#define FILL_BYTES	32768u
+
+/* 0: it is written; 1: nothing fits any more; -errno. */
+static int fill_one(struct fileop *op, unsigned int i)
+{
+	_cleanup_close_ int fd = -1;
+	char name[32];
+	size_t at = 0;
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "fill-%u", i);
+	fd = openat(op->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return errno == ENOSPC ? 1 : fo_fail(op, "create");
+	while (at < FILL_BYTES) {
+		n = pwrite(fd, op->want + at, FILL_BYTES - at, (off_t)at);
+		if (n <= 0)
+			return n && errno == ENOSPC ? 1 : fo_fail(op, "write");
+		at += (size_t)n;
 	}
 	return 0;
+}
+
+static int remove_filling(struct fileop *op, unsigned int n)
+{
+	char name[32];
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "fill-%u", i);
+		if (unlinkat(op->dir, name, 0) && errno != ENOENT)
+			return fo_fail(op, "unlink");
+	}
+	return syncfs(op->dir) ? fo_fail(op, "syncfs") : 0;
+}
+
+int fileop_fill_up(struct fileop *op)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < FILL_FILES && !err && !atomic_load(&op->run->cancelled); i++)
+		err = fill_one(op, i);
+	if (err < 0)
+		return err;
+	/* With delayed allocation the lack may come only now. */
+	if (syncfs(op->dir) && errno != ENOSPC)
+		return fo_fail(op, "syncfs of what is full");
+	return fo_check_name(op, "fill-0", FILL_BYTES) ?: remove_filling(op, i) ?: fileop_write(op);
 }

@@ -91,12 +91,19 @@
 	X("ioctl-unknown",	ioctl_unknown,	"meta", 0, 0,	"an ioctl that nobody knows is refused")		\
 	X("ioctl-flags",	ioctl_flags,	"meta", 0, 0,	"FS_IOC_GETFLAGS, FS_IOC_FIEMAP")			\
 	X("poll",		poll,		"meta", 0, 0,	"a file is always ready")				\
+	X("race-read",		race_read,	"race", 0, 0,	"one thread writes, another reads")			\
+	X("race-sync",		race_sync,	"race", 0, 0,	"one thread writes, another syncs")			\
+	X("race-truncate",	race_truncate,	"race", 0, 0,	"one thread cuts and writes, another reads")		\
+	X("race-create",	race_create,	"race", 0, 0,	"two threads create and remove in one directory")	\
+	X("race-same-name",	race_same_name,	"race", 0, 0,	"the same, all of one name")				\
+	X("race-rename",	race_rename,	"race", 0, 0,	"one thread renames, another opens")			\
 	X("freeze",		freeze,		"mount", VX_FILE_OP_WHOLE, 0, "FIFREEZE, FITHAW, and a write that waits in between")\
 	X("trim",		trim,		"mount", VX_FILE_OP_WHOLE, 0, "FITRIM: the free blocks are given back")		\
 	X("remount-read-only",	remount,	"mount", VX_FILE_OP_WHOLE, 0, "remount read-only: refused while written to, then obeyed")\
 	X("keep",		keep,		"mount", VX_FILE_OP_WHOLE, 0, "files that are to outlast an unmount")		\
 	X("kept",		kept,		"kept", VX_FILE_OP_WHOLE | VX_FILE_OP_AGAIN, 0,				\
-	  "what keep has left, after the new mount")
+	  "what keep has left, after the new mount")								\
+	X("fill-up",		fill_up,	"full", VX_FILE_OP_WHOLE, 0, "write until nothing fits any more (at most 64 MiB), remove it all, write again")
 
 /* A row as the host sees it. */
 struct vx_file_op {
