@@ -228,6 +228,23 @@ int fileop_kept(struct fileop *op)
 
 /* ---- a filesystem without room ------------------------------------------------------------------- */
 
+int fileop_reuse(struct fileop *op)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < 1500 && !err && !atomic_load(&op->run->cancelled); i++) {
+		int fd = fo_make(op, "f", 10);
+
+		if (fd >= 0)
+			close(fd);
+		err = fd < 0 ? fd : fo_remove(op, "f");
+	}
+	if (err)
+		op_say(op->run, "the %uth time\n", i);
+	return err;
+}
+
 #define FILL_FILES	2048
 #define FILL_BYTES	32768u
 

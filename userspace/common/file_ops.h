@@ -103,6 +103,7 @@
 	X("keep",		keep,		"mount", VX_FILE_OP_WHOLE, 0, "files that are to outlast an unmount")		\
 	X("kept",		kept,		"kept", VX_FILE_OP_WHOLE | VX_FILE_OP_AGAIN, 0,				\
 	  "what keep has left, after the new mount")								\
+	X("reuse",		reuse,		"full", 0, 0,	"make and remove a file 1500 times: nothing is used up")	\
 	X("fill-up",		fill_up,	"full", VX_FILE_OP_WHOLE, 0, "write until nothing fits any more (at most 64 MiB), remove it all, write again")
 
 /* A row as the host sees it. */

@@ -18,7 +18,8 @@ struct course {
 	guint of, recovered;		/* operations wanted; times the guest was put back */
 	const char *group;		/* of the latest operation */
 	gboolean mounted, go_on;
-	gboolean no_directories;	/* making one crashes: the operations work in the mount point itself */
+	gboolean no_directories;	/* making one crashes or never works: the mount point itself has to do */
+	guint no_directory;		/* times in a row that none could be made */
 	gboolean left;			/* what the operation before has made is there */
 };
 
@@ -281,11 +282,10 @@ static gboolean find_place(struct course *c, const struct vx_file_op *op, char *
 			return FALSE;
 		good = good && c->recovered == before;
 	}
-	if (!good) {
-		c->no_directories = TRUE;
-		if (c->go_on && !fresh_filesystem(c, error))
-			return FALSE;
-	}
+	c->no_directory = good ? 0 : c->no_directory + 1;
+	c->no_directories = c->no_directories || c->recovered != before || c->no_directory > 1;
+	if (!good && c->go_on && !fresh_filesystem(c, error))
+		return FALSE;
 	*ret = c->go_on ? good ? g_steal_pointer(&dir) : g_strdup(c->run->mountpoint) : NULL;
 	return TRUE;
 }
