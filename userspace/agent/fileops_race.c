@@ -8,7 +8,8 @@
 
 #include "fileops.h"
 
-#define RACE_MS		400
+#define RACE_ROUNDS	300		/* of each thread: as many as show something, the same each time */
+#define RACE_MS		2000		/* at most */
 
 struct racer {
 	struct fileop *op;
@@ -26,7 +27,7 @@ static void *race(void *arg)
 	struct racer *r = arg;
 	unsigned int i;
 
-	for (i = 0; !r->err && now_ns() < r->until_ns && !atomic_load(&r->op->run->cancelled); i++)
+	for (i = 0; i < RACE_ROUNDS && !r->err && now_ns() < r->until_ns && !atomic_load(&r->op->run->cancelled); i++)
 		r->err = r->turn(r, i);
 	return NULL;
 }
