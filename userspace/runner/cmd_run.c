@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "detect.h"
 #include "error.h"
+#include "file_ops.h"
 #include "fsutil.h"
 #include "report.h"
 #include "run.h"
@@ -151,6 +152,7 @@ static int list_all(void)
 	const char *const *scenario = run_scenarios();
 	g_auto(GStrv) targets = target_names(dirs);
 	g_autofree char *settings = NULL;
+	const struct vx_file_op *op;
 	struct config config;
 	guint i;
 
@@ -159,7 +161,13 @@ static int list_all(void)
 		printf("  %s\n", targets[i]);
 	printf("Scenarios:\n");
 	for (i = 0; scenario[i]; i += 2)
-		printf("  %-15s %s\n", scenario[i], scenario[i + 1]);
+		printf("  %-16s %s\n", scenario[i], scenario[i + 1]);
+	printf("Operations of file-operations, by group (--operations):\n");
+	for (op = vx_file_ops; op->name; op++) {
+		if (op == vx_file_ops || strcmp(op->group, op[-1].group))
+			printf("  %s\n", op->group);
+		printf("    %-17s %s\n", op->name, op->what);
+	}
 	config_init(&config);
 	settings = config_describe(&config);
 	printf("Settings (--set KEY=VALUE, or --config FILE):\n%s", settings);
@@ -176,7 +184,7 @@ static int finish(const struct options *o, const struct run_outcome *out)
 		putchar('\n');
 		json_decref(json);
 	} else {
-		g_autofree char *text = report_summary(out->analysis, &out->verdict,
+		g_autofree char *text = report_summary(out->dir, out->analysis, &out->verdict,
 						       cmd_stdout_colour());
 
 		fputs(text, stdout);

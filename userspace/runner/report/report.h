@@ -26,7 +26,8 @@ json_t *report_file_operations(const struct analysis *an);
 /* The same for a terminal: how many, and those that are not done. Caller frees. */
 char *report_file_operations_text(const struct analysis *an);
 /* What a terminal shows at the end; `colour` for a terminal that wants it. Caller frees. */
-char *report_summary(const struct analysis *an, const struct verdict *verdict, gboolean colour);
+char *report_summary(const char *dir, const struct analysis *an, const struct verdict *verdict,
+		     gboolean colour);
 
 /*
  * Writes comprehensive_report.json, performance_metrics_*.json, crash_detection_*.log and

@@ -97,7 +97,7 @@ static int gravity(const struct finding *finding)
 }
 
 /* Of equally severe ones that which the verdict is about. */
-static const struct finding *worst(const struct analysis *an)
+const struct finding *verdict_finding(const struct analysis *an)
 {
 	const struct finding *worst = NULL;
 	guint i;
@@ -114,7 +114,7 @@ static const struct finding *worst(const struct analysis *an)
 
 char *verdict_recommendation(const struct verdict *v, const struct analysis *an)
 {
-	const struct finding *finding = worst(an);
+	const struct finding *finding = verdict_finding(an);
 
 	if (!v->judged)
 		return g_strdup(an->steps ? "The run did not come to its end: run it again" :
