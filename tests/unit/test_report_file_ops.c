@@ -177,12 +177,39 @@ static void control_run_settles_the_blame(void **state)
 				     "\"description\": \"" TITLE "\"}]}"), BLAME_ENVIRONMENT);
 }
 
+/* An operation that merely failed needed no recovery: it is the crash's. */
+static void recovery_is_for_the_crash(void **state)
+{
+	const struct finding *finding;
+	struct bed bed;
+	struct analysis *an;
+	guint i;
+
+	open_bed(&bed);
+	begin(&bed, 1, "append");
+	answer(&bed, 1, -EIO, 0, "write: Input/output error\n");
+	begin(&bed, 2, "write");
+	crash(&bed, "vexfs_write+0x1/0x2 [vexfs]");
+	answer(&bed, 2, -EOWNERDEAD, 0, "");
+	add(&bed, VX_REC_VM, "{\"event\": \"recovery\", \"attempt\": 1, \"cause\": \"x\"}");
+	add(&bed, VX_REC_VM, "{\"event\": \"recovered\", \"attempt\": 1, \"ms\": 60.0}");
+	an = close_bed(&bed);
+	assert_int_equal(an->findings->len, 2);
+	for (i = 0; i < 2; i++) {
+		finding = g_ptr_array_index(an->findings, i);
+		assert_int_equal(finding->recovery_attempted, finding->class == FINDING_OOPS);
+		assert_int_equal(finding->recovery_successful, finding->class == FINDING_OOPS);
+	}
+	analysis_free(an);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_and_rows),
 		cmocka_unit_test(other_records_have_none),
 		cmocka_unit_test(control_run_settles_the_blame),
+		cmocka_unit_test(recovery_is_for_the_crash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

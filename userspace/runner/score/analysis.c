@@ -335,15 +335,28 @@ static void note_new_guest(struct reading *rd)
 		rd->op[i].hist_before = rd->op[i].hist;
 }
 
-/* What was found since the last recovery is what this one is for. */
+static gboolean any_hurts(const struct reading *rd)
+{
+	guint i;
+
+	for (i = rd->findings_before; i < rd->an->findings->len; i++)
+		if (finding_hurts(g_ptr_array_index(rd->an->findings, i)))
+			return TRUE;
+	return FALSE;
+}
+
+/* What was found since the last recovery is what this one is for; where something hurts, that alone. */
 static void note_recovery(struct reading *rd, gboolean back, double ms)
 {
 	const guint64 ns = (guint64)(MAX(ms, 0) * 1e6);
+	const gboolean hurt = any_hurts(rd);
 	guint i;
 
 	for (i = rd->findings_before; i < rd->an->findings->len; i++) {
 		struct finding *finding = g_ptr_array_index(rd->an->findings, i);
 
+		if (hurt && !finding_hurts(finding))
+			continue;
 		finding->recovery_attempted = TRUE;
 		finding->recovery_successful = back;
 	}
