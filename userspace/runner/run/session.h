@@ -5,7 +5,8 @@
  * and come back when the guest is lost.
  *
  * Errors: G_IO_ERROR_CANCELLED; SESSION_LOST (the guest is gone or silent: a
- * verdict's matter, session_lost() says why); VX_ERROR for what is ours.
+ * verdict's matter, session_lost() says why); VX_ERROR for what is ours. SESSION_STOPPED is run_step()'s: the
+ * step that the run was to end with has been done.
  */
 #ifndef VEXLAB_SESSION_H
 #define VEXLAB_SESSION_H
@@ -23,7 +24,7 @@
 
 #define SESSION_ERROR session_error_quark()
 GQuark session_error_quark(void);
-enum { SESSION_LOST = 1 };
+enum { SESSION_LOST = 1, SESSION_STOPPED };
 
 /* Borrowed for the life of the session. */
 struct session_config {
