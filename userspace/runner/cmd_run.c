@@ -257,7 +257,7 @@ static int run(struct options *o, struct progress *progress)
 		return cmd_fail("run", error);
 	config_machine_probe(&machine);
 	clamped = config_clamp_to_machine(&config, &machine);
-	if (clamped)
+	if (clamped && !o->snapshot)
 		say(progress, clamped);
 	req = (struct run_request){
 		.config = &config, .target = target, .control = control, .scenario = o->scenario,

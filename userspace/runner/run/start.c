@@ -92,6 +92,11 @@ struct start *start_open(const struct run_request *req, GError **error)
 	if (!snapshot_check(dir, req->snapshot, start->manifest, NULL, error) ||
 	    !of_this_target(start->snapshot, req, error))
 		return NULL;
+	if (req->snapshot_made && req->snapshot_made != start->snapshot->made) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "the snapshot %s has been made again since: that run cannot "
+			    "be done from it", req->snapshot);
+		return NULL;
+	}
 	take_machine(start, req);
 	ret = start;
 	start = NULL;
@@ -105,11 +110,13 @@ const struct run_request *start_request(const struct start *start)
 
 gboolean start_fits(struct start *start, const struct run *run, const struct session_config *session, GError **error)
 {
-	json_t *now = snapshot_depends(run);
 	const json_t *then = json_object_get(json_object_get(start->manifest, "about"), "depends");
+	/* A module that is not in the snapshot may be another one now; a replay knows only what was recorded. */
+	const gboolean loaded = start->snapshot->point >= SNAPSHOT_LOADED && !run->req->replay;
 	g_autofree char *why = snapshot_stale(start->manifest, session);
+	json_t *now = snapshot_depends(run);
 
-	if (!why && !run->req->replay && !json_equal(now, then))
+	if (!why && loaded && !json_equal(now, then))
 		why = g_strdup("the target's source has changed");
 	json_decref(now);
 	if (!why)
