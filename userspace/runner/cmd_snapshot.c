@@ -129,10 +129,10 @@ static int try_each(const struct run_request *req, struct rundir *rundir, const 
 		if (!ok)
 			code = cmd_fail(command, error);
 		else if (!o->json)
-			printf("%s: good; checked in %.0f ms, the guest answered after %.0f ms\n", o->rest[i], t.check_ms,
-			       t.ready_ms);
-		json_array_append_new(json, json_pack("{s:s, s:b, s:f, s:f, s:s?}", "name", o->rest[i], "good", ok,
-						      "check_ms", t.check_ms, "ready_ms", t.ready_ms, "why",
+			printf("%s: good; checked in %.0f ms, the guest answered after %.0f ms, its clock is %.0f ms off\n",
+			       o->rest[i], t.check_ms, t.ready_ms, t.clock_off_ms);
+		json_array_append_new(json, json_pack("{s:s, s:b, s:f, s:f, s:f, s:s?}", "name", o->rest[i], "good", ok,
+						      "check_ms", t.check_ms, "ready_ms", t.ready_ms, "clock_off_ms", t.clock_off_ms, "why",
 						      error ? error->message : NULL));
 	}
 	if (o->json)

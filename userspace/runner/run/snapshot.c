@@ -13,6 +13,7 @@
 
 #define NAME_MAX_LEN	64
 #define MOUNTPOINT	"/mnt/target"
+#define CLOCK_OFF_MS	1000
 #define MIB_BYTES	(G_GUINT64_CONSTANT(1) << 20)
 
 static const char *const points[SNAPSHOT_POINTS] = {
@@ -513,6 +514,12 @@ static gboolean start(struct place *p, const struct snapshot *s, const char *mem
 		return FALSE;
 	}
 	ret->ready_ms = (double)(g_get_monotonic_time() - began) / 1000;
+	ret->clock_off_ms = session_clock_off_ms(p->run.session);
+	if (ret->clock_off_ms < -CLOCK_OFF_MS || ret->clock_off_ms > CLOCK_OFF_MS) {
+		g_set_error(error, VX_ERROR, VX_ERROR_IO, "the guest comes up from %s, but its clock is off by %.0f ms", s->name,
+			    ret->clock_off_ms);
+		return FALSE;
+	}
 	return as_it_was(&p->run, s, error);
 }
 

@@ -53,6 +53,7 @@ gboolean snapshot_create(const struct run_request *request, struct rundir *rundi
 struct snapshot_trial {
 	double check_ms;	/* digest, and with `thorough` qemu-img check */
 	double ready_ms;	/* from the start of QEMU to the agent's answer */
+	double clock_off_ms;	/* of the guest's clock then: session.h */
 };
 gboolean snapshot_try(const struct run_request *request, struct rundir *rundir, const char *name, gboolean thorough,
 		      struct snapshot_trial *ret, GError **error);
