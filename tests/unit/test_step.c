@@ -8,58 +8,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "detect.h"
+#include "feed.h"
 #include "wire.h"
 
-#define S	1000000000ull
 #define OOPS	"{\"event_type\": \"Oops\", \"step\": 7}"
-
-struct feed {
-	struct detect *detect;
-	GPtrArray *findings;
-	guint64 now;
-};
-
-static void take(struct feed *f, GPtrArray *findings)
-{
-	if (findings)
-		g_ptr_array_extend_and_steal(f->findings, findings);
-}
-
-static void entry(struct feed *f, guint16 type, const void *payload, gsize len)
-{
-	const struct rec_entry e = {
-		.stamp = { f->now, f->now }, .frame = { .type = type, .length = (guint32)len }, .payload = payload,
-	};
-
-	take(f, detect_feed(f->detect, &e));
-}
-
-static void say(struct feed *f, guint16 type, const char *json)
-{
-	entry(f, type, json, strlen(json));
-}
-
-static struct feed begin(const char *kind)
-{
-	struct feed f = {
-		.detect = detect_new(), .now = 100 * S,
-		.findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free),
-	};
-	g_autofree char *step = g_strdup_printf(
-		"{\"id\": 7, \"cycle\": 3, \"name\": \"the step\", \"kind\": \"%s\", \"target\": true}", kind);
-
-	say(&f, VX_REC_RUN, "{\"module\": \"vexfs\", \"target\": \"vexfs\"}");
-	say(&f, VX_REC_VM, "{\"event\": \"ready\"}");
-	say(&f, VX_REC_STEP_BEGIN, step);
-	return f;
-}
-
-static void end(struct feed *f)
-{
-	g_ptr_array_unref(f->findings);
-	detect_free(f->detect);
-}
 
 static void step_ends(struct feed *f, int err, gint64 value, const char *text)
 {
@@ -80,87 +32,87 @@ static void idle(struct feed *f, guint64 ns)
 static void expect_title(const struct feed *f, const char *title)
 {
 	assert_int_equal(f->findings->len, 1);
-	assert_string_equal(((const struct finding *)f->findings->pdata[0])->title, title);
+	assert_string_equal(feed_finding(f, 0)->title, title);
 }
 
 static void test_ok(void **state)
 {
-	struct feed f = begin("mount");
+	struct feed f = feed_begin("the step", "mount");
 
 	step_ends(&f, 0, 5, "");
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 0);
-	end(&f);
+	feed_end(&f);
 }
 
 static void test_errno(void **state)
 {
-	struct feed f = begin("mount");
+	struct feed f = feed_begin("the step", "mount");
 
 	step_ends(&f, -EIO, 0, "why\n");
 	expect_title(&f, "the step failed: Input/output error");
-	assert_string_equal(((struct finding *)f.findings->pdata[0])->lines->pdata[0], "why");
-	end(&f);
+	assert_string_equal(feed_finding(&f, 0)->lines->pdata[0], "why");
+	feed_end(&f);
 }
 
 /* An error of its own stays one, crash or not. */
 static void test_errno_after_a_crash(void **state)
 {
-	struct feed f = begin("mount");
+	struct feed f = feed_begin("the step", "mount");
 
 	say(&f, VX_REC_FINDING, OOPS);
 	step_ends(&f, -EIO, 0, "");
 	assert_int_equal(f.findings->len, 1);
-	end(&f);
+	feed_end(&f);
 }
 
 static void test_exit_status(void **state)
 {
-	struct feed f = begin("exec");
+	struct feed f = feed_begin("the step", "exec");
 
 	step_ends(&f, 0, 3, "");
 	expect_title(&f, "the step failed: exit status 3");
-	end(&f);
+	feed_end(&f);
 }
 
 static void test_killed_after_its_crash(void **state)
 {
-	struct feed f = begin("mount");
+	struct feed f = feed_begin("the step", "mount");
 
 	say(&f, VX_REC_FINDING, OOPS);
 	step_ends(&f, -EOWNERDEAD, 0, "");
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 0);
-	end(&f);
+	feed_end(&f);
 }
 
 static void test_killed_before_its_crash_is_told(void **state)
 {
-	struct feed f = begin("exec");
+	struct feed f = feed_begin("the step", "exec");
 
 	step_ends(&f, 0, 139, "");
 	idle(&f, S);
 	say(&f, VX_REC_FINDING, OOPS);
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 0);
-	end(&f);
+	feed_end(&f);
 }
 
 static void test_another_steps_crash(void **state)
 {
-	struct feed f = begin("mount");
+	struct feed f = feed_begin("the step", "mount");
 
 	say(&f, VX_REC_FINDING, "{\"event_type\": \"Oops\", \"step\": 6}");
 	step_ends(&f, -EOWNERDEAD, 0, "");
 	take(&f, detect_finish(f.detect));
 	expect_title(&f, "the step failed: killed by the kernel");
-	end(&f);
+	feed_end(&f);
 }
 
 /* What only fails, explains nothing. */
 static void test_no_crash(void **state)
 {
-	struct feed f = begin("mount");
+	struct feed f = feed_begin("the step", "mount");
 
 	say(&f, VX_REC_FINDING, "{\"event_type\": \"FilesystemError\", \"step\": 7}");
 	step_ends(&f, -EOWNERDEAD, 0, "");
@@ -168,17 +120,17 @@ static void test_no_crash(void **state)
 	assert_int_equal(f.findings->len, 0);
 	idle(&f, 2 * S);
 	expect_title(&f, "the step failed: killed by the kernel");
-	end(&f);
+	feed_end(&f);
 }
 
 static void test_killed_by_a_signal(void **state)
 {
-	struct feed f = begin("exec");
+	struct feed f = feed_begin("the step", "exec");
 
 	step_ends(&f, 0, 128 + 9, "");
 	take(&f, detect_finish(f.detect));
 	expect_title(&f, "the step failed: killed by signal 9");
-	end(&f);
+	feed_end(&f);
 }
 
 int main(void)

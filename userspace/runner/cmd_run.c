@@ -177,7 +177,7 @@ static int finish(const struct options *o, const struct run_outcome *out)
 		putchar('\n');
 		json_decref(json);
 	} else {
-		g_autofree char *text = report_summary(out->analysis, &out->verdict,
+		g_autofree char *text = report_summary(out->dir, out->analysis, &out->verdict,
 						       cmd_stdout_colour());
 
 		fputs(text, stdout);

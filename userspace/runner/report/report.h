@@ -22,7 +22,8 @@ char *report_crash_log(const struct analysis *an);
 /* faults.md, of the scenario faults; NULL: the record has none. Caller frees. */
 char *report_faults(const struct analysis *an);
 /* What a terminal shows at the end; `colour` for a terminal that wants it. Caller frees. */
-char *report_summary(const struct analysis *an, const struct verdict *verdict, gboolean colour);
+char *report_summary(const char *dir, const struct analysis *an, const struct verdict *verdict,
+		     gboolean colour);
 
 /*
  * Writes comprehensive_report.json, performance_metrics_*.json, crash_detection_*.log and

@@ -270,7 +270,19 @@ static void verdict_line(GString *out, const struct verdict *v, gboolean colour)
 	g_string_append_c(out, '\n');
 }
 
-char *report_summary(const struct analysis *an, const struct verdict *v, gboolean colour)
+/* A relative path as it was given, for it is to be typed again. */
+static void again_line(GString *out, const struct analysis *an, const char *dir)
+{
+	const struct finding *finding = verdict_finding(an);
+	const guint number = finding ? evidence_number(finding) : 0;
+	g_autofree char *plain = report_printable(dir), *quoted = g_shell_quote(plain);
+
+	if (number)
+		g_string_append_printf(out, "  again    vexlab replay %s %u\n",
+				       strpbrk(plain, " '\"$&;|<>()*?[]\\`~#!{}") ? quoted : plain, number);
+}
+
+char *report_summary(const char *dir, const struct analysis *an, const struct verdict *v, gboolean colour)
 {
 	g_autofree char *advice = verdict_recommendation(v, an);
 	g_autofree char *safe = report_printable(advice);
@@ -299,6 +311,7 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 				       folders, left_out);
 	verdict_line(out, v, colour);
 	g_string_append_printf(out, "  next     %s\n", safe);
+	again_line(out, an, dir);
 	return g_string_free(out, FALSE);
 }
 

@@ -107,7 +107,7 @@ static void log_step(struct run *run, const struct step_spec *spec, const struct
 	report_ns(buf, sizeof(buf), (double)(msg->end_ns - msg->start_ns));
 	if (msg->err)
 		journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: %s after %s",
-			    (guint64)msg->id, spec->name, g_strerror(-msg->err), buf);
+			    (guint64)msg->id, spec->name, vx_step_err_text(msg->err), buf);
 	else
 		journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: ok, value %" G_GINT64_FORMAT
 			    ", %s", (guint64)msg->id, spec->name, (gint64)msg->value, buf);

@@ -87,7 +87,7 @@ const char *verdict_readiness(const struct verdict *v)
 	return v->code == VERDICT_PERFORMANCE ? "ready with conditions" : "not ready";
 }
 
-static const struct finding *worst(const struct analysis *an)
+const struct finding *verdict_finding(const struct analysis *an)
 {
 	const struct finding *worst = NULL;
 	guint i;
@@ -104,7 +104,7 @@ static const struct finding *worst(const struct analysis *an)
 
 char *verdict_recommendation(const struct verdict *v, const struct analysis *an)
 {
-	const struct finding *finding = worst(an);
+	const struct finding *finding = verdict_finding(an);
 
 	if (!v->judged)
 		return g_strdup(an->steps ? "The run did not come to its end: run it again" :
