@@ -11,7 +11,7 @@
 
 #define MEMORY "512"
 
-static char *cache;		/* links to the real one's guest and builds */
+static char *cache;		/* links to the real one's guest and builds; ready states of its own */
 static char *snapshots;
 static char *target;		/* a target file that may be changed */
 
@@ -33,7 +33,7 @@ static void write_target(const char *description)
 
 static int set_up(void **state)
 {
-	static const char *const shared[] = { "kernels", "rootfs", "modules", "libvirt-cache", "accel.json", "warm" };
+	static const char *const shared[] = { "kernels", "rootfs", "modules", "libvirt-cache", "accel.json" };
 	g_autofree char *real = fs_default_cachedir();
 	guint i;
 
