@@ -238,6 +238,7 @@ fuzz: $(fuzz_bin)
 
 # --- Lint ---------------------------------------------------------------------
 lint: setup
+	@$(MAKE) -j$(JOBS) all
 	@scripts/lint.sh
 
 ifdef NEED_TOOLS

@@ -10,10 +10,12 @@
 #include "fsutil.h"
 #include "report.h"
 #include "run.h"
+#include "snapshot.h"
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
 	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
+	char *snapshot;
 	char **set;
 	int cycles, warmup, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump;
@@ -24,7 +26,7 @@ static void options_clear(struct options *o)
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
 			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
-			     &o->box, &o->faults, &o->operations };
+			     &o->box, &o->faults, &o->operations, &o->snapshot };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -214,7 +216,30 @@ static gboolean parse_box(const char *word, enum vm_box *ret, GError **error)
 	return FALSE;
 }
 
-static int run(const struct options *o, struct progress *progress)
+/* What decides the guest's shape is the snapshot's, and cannot be asked for besides. */
+static gboolean check_snapshot(struct options *o, GError **error)
+{
+	const struct {
+		gboolean given;
+		const char *name;
+	} others[] = {
+		{ o->cold, "--cold" }, { o->dump, "--dump" }, { o->no_probe, "--no-probe-module" }, { !!o->box, "--black-box" },
+		{ !!o->uri, "--connect" }, { !!o->ssh, "--ssh" }, { !!o->kernel, "--kernel" }, { o->memory >= 0, "--memory" },
+		{ o->vcpus >= 0, "--vcpus" },
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(others); i++) {
+		if (!others[i].given)
+			continue;
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "%s does not go with --snapshot: the guest is as the snapshot has it",
+			    others[i].name);
+		return FALSE;
+	}
+	return o->target || (o->target = snapshot_target(o->cache, o->snapshot, error));
+}
+
+static int run(struct options *o, struct progress *progress)
 {
 	g_autofree char *probe = cmd_lib_path("kmod-probe");
 	g_autofree char *targets = cmd_lib_path("targets"), *clamped = NULL, *ssh_words = NULL;
@@ -229,7 +254,9 @@ static int run(const struct options *o, struct progress *progress)
 	struct ssh_config ssh;
 	struct config config;
 
-	target = target_load(o->target, dirs, &error);
+	if (o->snapshot && !check_snapshot(o, &error))
+		return cmd_fail("run", error);
+	target = target_load(o->target ? o->target : "ext4", dirs, &error);
 	if (target && strcmp(o->control, "none") && !(control = target_load(o->control, dirs, &error)))
 		return cmd_fail("run", error);
 	if (!target || !make_config(o, &config, &error) ||
@@ -239,7 +266,7 @@ static int run(const struct options *o, struct progress *progress)
 		return cmd_fail("run", error);
 	config_machine_probe(&machine);
 	clamped = config_clamp_to_machine(&config, &machine);
-	if (clamped)
+	if (clamped && !o->snapshot)
 		say(progress, clamped);
 	req = (struct run_request){
 		.config = &config, .target = target, .control = control, .scenario = o->scenario,
@@ -249,7 +276,7 @@ static int run(const struct options *o, struct progress *progress)
 		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
 		.probe_source = o->no_probe ? NULL : probe, .box = box,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
-		.dump = o->dump,
+		.dump = o->dump, .snapshot = o->snapshot,
 		.handlers = o->handlers, .faults = o->faults, .operations = o->operations,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
@@ -263,8 +290,6 @@ static int run(const struct options *o, struct progress *progress)
 
 static void defaults(struct options *o)
 {
-	if (!o->target)
-		o->target = g_strdup("ext4");
 	if (!o->control)
 		o->control = g_strdup("ext4");
 	if (!o->scenario)
@@ -307,6 +332,7 @@ int cmd_run(int argc, char **argv)
 		INT("memory", memory, "Guest memory, MiB", "N"),
 		INT("vcpus", vcpus, "Guest CPUs", "N"),
 		STR("kernel", kernel, "Guest kernel, of `vexlab guest list`", "RELEASE"),
+		STR("snapshot", snapshot, "Start from it, of `vexlab snapshot list`, instead of a booted guest", "NAME"),
 		FLAG("cold", cold, "Boot anew; keep and use no ready state"),
 		FLAG("tcg", tcg, "No hardware acceleration, do not even try"),
 		STR("connect", uri, "libvirt URI (an embedded QEMU driver)", "URI"),

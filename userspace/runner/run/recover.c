@@ -96,9 +96,11 @@ static char *handler_for(const struct run *run, const struct finding *finding)
 
 static char **handler_environment(const struct run *run, const struct finding *finding)
 {
+	/* A handler may go where it likes. */
+	g_autofree char *dir = g_canonicalize_filename(journal_dir(run->journal), NULL);
 	GPtrArray *env = g_ptr_array_new();
 
-	g_ptr_array_add(env, g_strdup_printf("VEXLAB_RUN=%s", journal_dir(run->journal)));
+	g_ptr_array_add(env, g_strdup_printf("VEXLAB_RUN=%s", dir));
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_TARGET=%s", run->req->target->name));
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_ATTEMPT=%u", run->recoveries));
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_STEP=%" G_GUINT64_FORMAT, run->next_step));

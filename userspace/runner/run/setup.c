@@ -198,6 +198,29 @@ static gboolean check_device(struct run *run, GError **error)
 	return FALSE;
 }
 
+/* What is missing of it. */
+static gboolean set_up_target(struct run *run, enum run_upto upto, gboolean *usable, GError **error)
+{
+	enum step_outcome outcome;
+
+	if (run->start && start_mounted(run->start)) {
+		if (!run_umount(run, &outcome, error))
+			return FALSE;
+		*usable = outcome == STEP_OK && !run_guest_is_hurt(run);
+	}
+	if (*usable && upto >= RUN_LOADED && run->stage < RUN_LOADED) {
+		if (!load_module(run, usable, error))
+			return FALSE;
+		run->stage = *usable ? RUN_LOADED : run->stage;
+	}
+	if (*usable && upto >= RUN_FORMATTED && run->stage < RUN_FORMATTED) {
+		if (!run_format(run, usable, error))
+			return FALSE;
+		run->stage = *usable ? RUN_FORMATTED : run->stage;
+	}
+	return TRUE;
+}
+
 gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, GError **error)
 {
 	const char *strings[] = { NULL, NULL };
@@ -213,9 +236,11 @@ gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, G
 					   "target", NULL);
 	run->fstype = g_strdup(run->req->target->fstype);
 	strings[0] = run->mountpoint;
+	run->stage = RUN_BOOTED;
+	if (run->start)
+		start_set_up(run->start, run);
 	return check_device(run, error) && must(run, &mkdir, NULL, error) &&
-	       (upto < RUN_LOADED || load_module(run, usable, error)) &&
-	       (upto < RUN_FORMATTED || !*usable || run_format(run, usable, error));
+	       set_up_target(run, upto, usable, error);
 }
 
 gboolean run_setup(struct run *run, gboolean *usable, GError **error)
