@@ -280,6 +280,7 @@ static int run(struct options *o, struct progress *progress)
 		.handlers = o->handlers, .faults = o->faults, .operations = o->operations,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
+	cmd_guard(o->cache);
 	if (!run_execute(&req, &outcome, &error)) {
 		end_line(progress);
 		return cmd_fail("run", error);

@@ -270,6 +270,20 @@ static void verdict_line(GString *out, const struct verdict *v, gboolean colour)
 	g_string_append_c(out, '\n');
 }
 
+static void broken_off(GString *out, const struct analysis *an)
+{
+	const json_t *json;
+	size_t i;
+
+	json_array_foreach(an->vm, i, json) {
+		const char *why = json_string_value(json_object_get(json, "why"));
+		g_autofree char *text = report_printable(why ? why : "");
+
+		if (!g_strcmp0(json_string_value(json_object_get(json, "event")), "broken off"))
+			g_string_append_printf(out, "  broken   off: %s\n", text);
+	}
+}
+
 /* A relative path as it was given, for it is to be typed again. */
 static void again_line(GString *out, const struct analysis *an, const char *dir)
 {
@@ -311,6 +325,7 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 				       an->torn);
 	if (!an->end)
 		g_string_append(out, "  record   has no end: the run was interrupted\n");
+	broken_off(out, an);
 	different_findings(out, an);
 	evidence_count(an, &folders, &left_out);
 	if (left_out)

@@ -253,6 +253,20 @@ static void tell(struct run *run, const char *cause, gint64 began)
 	run->req->progress.say(run->req->progress.ctx, text);
 }
 
+/* A full disk, a daemon that is gone: what keeps the guest from coming back is no finding about the module. */
+static gboolean is_ours(const struct run *run, const GError *why, GError **error)
+{
+	const GError *failure = session_failure(run->session);
+
+	if (failure)
+		g_propagate_error(error, g_error_copy(failure));
+	else if (g_error_matches(why, VX_ERROR, VX_ERROR_IO))
+		g_set_error(error, VX_ERROR, VX_ERROR_IO, "the guest cannot be brought back: %s", why->message);
+	else
+		return FALSE;
+	return TRUE;
+}
+
 /* FALSE with `error`: interrupted, or the record cannot be written. */
 static gboolean recover(struct run *run, const char *cause, gboolean *back, GError **error)
 {
@@ -265,6 +279,8 @@ static gboolean recover(struct run *run, const char *cause, gboolean *back, GErr
 		const char *why = why_not(run);
 
 		if (why) {
+			if (tries && is_ours(run, local, error))
+				return FALSE;
 			give_up(run, tries ? local->message : why, tries > 0);
 			return TRUE;
 		}
@@ -274,11 +290,13 @@ static gboolean recover(struct run *run, const char *cause, gboolean *back, GErr
 			g_propagate_error(error, g_steal_pointer(&local));
 			return FALSE;
 		}
-		if (journal_error(run->journal)) {
-			*error = g_error_copy(journal_error(run->journal));
-			return FALSE;
-		}
+		if (journal_error(run->journal))
+			session_fail(run->session, journal_error(run->journal));
+		if (session_failure(run->session))
+			break;
 	}
+	if ((!*back || session_failure(run->session)) && is_ours(run, local, error))
+		return FALSE;
 	if (*back)
 		tell(run, cause, began);
 	else
