@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Between test_endurance.c and test_survival.c: short as tests; with ENDURANCE=1 (`make endurance`) the same
- * at length, what was found going to $ENDURANCE_TABLE. $ENDURANCE_SEED chooses the random moments.
+ * at length, what was found going to $ENDURANCE_TABLE. $ENDURANCE_SEED chooses the random moments, $ENDURANCE_ONLY
+ * (with * and ?) the tests.
  */
 #ifndef VEXLAB_TEST_ENDURANCE_H
 #define VEXLAB_TEST_ENDURANCE_H

@@ -310,5 +310,6 @@ int main(void)
 		cmocka_unit_test(panic_after_panic),
 	};
 
+	cmocka_set_test_filter(g_getenv("ENDURANCE_ONLY"));
 	return cmocka_run_group_tests(tests, set_up, clear_up);
 }

@@ -345,7 +345,7 @@ static const char daemon_script[] =
 	"printf 'unix_sock_dir = \"%s/run\"\\nauth_unix_rw = \"none\"\\nauth_unix_ro = \"none\"\\n' $D >$D/etc/libvirtd.conf\n"
 	"printf 'stdio_handler = \"file\"\\nuser = \"root\"\\ngroup = \"root\"\\ndynamic_ownership = 0\\nremember_owner = 0\\n"
 	"security_driver = \"none\"\\nnamespaces = []\\ncgroup_controllers = []\\nmax_core = 0\\n' >$D/etc/qemu.conf\n"
-	"exec $2 -f $D/etc/libvirtd.conf -p $D/run/libvirtd.pid\n";
+	"exec setpriv --pdeathsig KILL $2 -f $D/etc/libvirtd.conf -p $D/run/libvirtd.pid\n";
 
 static GPid start_daemon(const char *libvirtd, const char *dir)
 {
@@ -457,5 +457,6 @@ int main(void)
 		cmocka_unit_test(libvirt_connection_cut),
 	};
 
+	cmocka_set_test_filter(g_getenv("ENDURANCE_ONLY"));
 	return cmocka_run_group_tests(tests, set_up, clear_up);
 }

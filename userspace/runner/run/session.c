@@ -160,6 +160,11 @@ struct session *session_open(const struct session_config *config, const struct s
 	s->wait.payload = g_byte_array_new();
 	ok = config->ssh ? session_open_ssh(s, error) : session_open_vm(s, error);
 	if (!ok) {
+		/* What followed from it says less. */
+		if (s->failure) {
+			g_clear_error(error);
+			g_propagate_error(error, g_error_copy(s->failure));
+		}
 		session_close(s);
 		return NULL;
 	}

@@ -236,7 +236,7 @@ static gboolean keep_state(struct session *s, const char *key, GError **error)
 	if (!s->config.driver->save(s->vm, warm_writer_path(writer), &local)) {
 		warm_abort(writer);
 		drop_vm(s);
-		return session_boot(s, error);
+		return !s->failure && session_boot(s, error);
 	}
 	drop_vm(s);
 	if (!warm_commit(writer, &local) ||

@@ -10,11 +10,10 @@
 #include "fsutil.h"
 #include "orphan.h"
 #include "virt_conn.h"
+#include "virt_watch.h"
 
 #define ASK_AGAIN	2
-/* A daemon that is stopped is as good as gone after this. */
-#define KEEPALIVE_S	5
-#define KEEPALIVE_TRIES	3
+#define OPEN_S		VIRT_WATCH_S
 
 void virt_conn_set_error(GError **error, const char *what)
 {
@@ -134,10 +133,95 @@ static void keep_connection(virConnectPtr conn, const char *uri)
 	kept.uri = g_strdup(uri);
 }
 
+/* Shared by the one who waits and the thread that opens; the last one frees it. */
+struct opening {
+	char *uri;
+	GMutex lock;
+	GCond done;
+	gboolean over, abandoned;
+	virConnectPtr conn;
+	virErrorPtr error;		/* libvirt keeps it by thread */
+};
+
+static void opening_free(struct opening *o)
+{
+	if (o->conn)
+		virConnectClose(o->conn);
+	virFreeError(o->error);
+	g_mutex_clear(&o->lock);
+	g_cond_clear(&o->done);
+	g_free(o->uri);
+	g_free(o);
+}
+
+static gpointer open_in_thread(gpointer data)
+{
+	struct opening *o = data;
+	virConnectPtr conn = virConnectOpen(o->uri);
+	gboolean abandoned;
+
+	g_mutex_lock(&o->lock);
+	o->conn = conn;
+	o->error = conn ? NULL : virSaveLastError();
+	o->over = TRUE;
+	abandoned = o->abandoned;
+	g_cond_signal(&o->done);
+	g_mutex_unlock(&o->lock);
+	if (abandoned)
+		opening_free(o);
+	return NULL;
+}
+
+/* A daemon that is stopped takes connections, and says nothing for ever. */
+static virConnectPtr open_within(const char *uri, GError **error)
+{
+	const gint64 until = g_get_monotonic_time() + OPEN_S * G_USEC_PER_SEC;
+	struct opening *o = g_new0(struct opening, 1);
+	virConnectPtr conn;
+	gboolean over;
+
+	o->uri = g_strdup(uri);
+	g_mutex_init(&o->lock);
+	g_cond_init(&o->done);
+	g_thread_unref(g_thread_new("open", open_in_thread, o));
+	g_mutex_lock(&o->lock);
+	while (!o->over && g_cond_wait_until(&o->done, &o->lock, until))
+		;
+	over = o->over;
+	o->abandoned = !over;
+	conn = g_steal_pointer(&o->conn);
+	g_mutex_unlock(&o->lock);
+	if (!over) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "libvirt at %s has not answered for %d s: is its daemon "
+			    "stopped?", uri, OPEN_S);
+		return NULL;
+	}
+	if (!conn) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "cannot open libvirt's %s: %s", uri,
+			    o->error && o->error->message ? o->error->message : "libvirt gives no reason");
+	}
+	opening_free(o);
+	return conn;
+}
+
+static virConnectPtr open_embedded(const char *uri, GError **error)
+{
+	struct orphan_reaper *reaper = orphan_reaper_start();
+	virConnectPtr conn = virConnectOpen(uri);
+	g_autofree char *what = NULL;
+
+	orphan_reaper_stop(reaper);
+	if (conn)
+		return conn;
+	what = g_strdup_printf("cannot open libvirt's %s", uri);
+	virt_conn_set_error(error, what);
+	return NULL;
+}
+
 virConnectPtr virt_conn_open(const struct vm_config *config, GError **error)
 {
-	g_autofree char *uri = NULL, *what = NULL;
-	struct orphan_reaper *reaper;
+	g_autoptr(GArray) before = NULL;
+	g_autofree char *uri = NULL;
 	virConnectPtr conn;
 
 	set_up_libvirt(config->rundir);
@@ -147,16 +231,12 @@ virConnectPtr virt_conn_open(const struct vm_config *config, GError **error)
 	conn = kept_connection(uri);
 	if (conn)
 		return conn;
-	reaper = orphan_reaper_start();
-	conn = virConnectOpen(uri);
-	orphan_reaper_stop(reaper);
-	if (!conn) {
-		what = g_strdup_printf("cannot open libvirt's %s", uri);
-		virt_conn_set_error(error, what);
+	before = virt_watch_sockets();
+	conn = config->uri ? open_within(uri, error) : open_embedded(uri, error);
+	if (!conn)
 		return NULL;
-	}
 	if (config->uri)
-		virConnectSetKeepAlive(conn, KEEPALIVE_S, KEEPALIVE_TRIES);
+		virt_watch_start(conn, before);
 	keep_connection(conn, uri);
 	return conn;
 }

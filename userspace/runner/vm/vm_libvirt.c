@@ -18,6 +18,7 @@
 #include <libvirt/virterror.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -173,22 +174,35 @@ static void fail(struct vm *vm, GError *failure)
 	vm->failure_idle = g_idle_add_full(G_PRIORITY_DEFAULT, tell_failed, vm, NULL);
 }
 
+static GError *cut_error(const struct vm *vm, const char *why)
+{
+	return g_error_new(VX_ERROR, VX_ERROR_UNAVAILABLE, "the connection to libvirt at %s was cut (%s): the run cannot "
+			   "go on; start the daemon again, then the run", vm->config->uri, why);
+}
+
 static void on_close(virConnectPtr conn, int reason, void *ctx)
 {
 	static const char *const words[] = {
-		[VIR_CONNECT_CLOSE_REASON_ERROR] = "it broke", [VIR_CONNECT_CLOSE_REASON_EOF] = "libvirt's daemon has ended",
-		[VIR_CONNECT_CLOSE_REASON_KEEPALIVE] = "libvirt's daemon does not answer",
+		[VIR_CONNECT_CLOSE_REASON_ERROR] = "it broke", [VIR_CONNECT_CLOSE_REASON_EOF] = "its daemon has ended, or does not answer",
+		[VIR_CONNECT_CLOSE_REASON_KEEPALIVE] = "its daemon does not answer",
 		[VIR_CONNECT_CLOSE_REASON_CLIENT] = "it was closed",
 	};
 	GPtrArray *vms = ctx;
 
-	for (guint i = 0; i < vms->len; i++) {
-		struct vm *vm = vms->pdata[i];
+	for (guint i = 0; i < vms->len; i++)
+		fail(vms->pdata[i], cut_error(vms->pdata[i], reason >= 0 && (guint)reason < G_N_ELEMENTS(words) ?
+					      words[reason] : "it is not said why"));
+}
 
-		fail(vm, g_error_new(VX_ERROR, VX_ERROR_UNAVAILABLE, "the connection to libvirt at %s was cut (%s): "
-				     "the run cannot go on; start the daemon again, then the run", vm->config->uri,
-				     reason >= 0 && (guint)reason < G_N_ELEMENTS(words) ? words[reason] : "it is not said why"));
-	}
+/* A call has failed: was it for want of libvirt? It may go away while there is no guest that could be told. */
+static void check_connection(struct vm *vm)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!vm->config->uri || !vm->sink.failed || virConnectIsAlive(vm->conn) == 1)
+		return;
+	error = cut_error(vm, "a call failed");
+	vm->sink.failed(vm->sink.ctx, error);
 }
 
 /* A connection takes each callback once, and tells it of all its guests. */
@@ -357,6 +371,10 @@ static struct vm *libvirt_create(const struct vm_config *config, const struct vm
 	vm->conn = virt_conn_open(config, error);
 	if (vm->conn && watch_events(vm, error) && open_streams(vm, error))
 		return vm;
+	if (vm->conn)
+		check_connection(vm);
+	else if (config->uri && sink->failed && error)
+		sink->failed(sink->ctx, *error);
 	libvirt_destroy(vm);
 	return NULL;
 }
@@ -443,8 +461,10 @@ static char *build_xml(struct vm *vm, GError **error)
 	const struct domain_paths paths = { console, channel, box };
 	unsigned long version = 0;
 
-	if (!virt_conn_qemu_version(vm->conn, &version, error))
+	if (!virt_conn_qemu_version(vm->conn, &version, error)) {
+		check_connection(vm);
 		return NULL;
+	}
 	return domain_xml(vm->config, &paths, version);
 }
 
@@ -483,19 +503,38 @@ static void clear_files(struct vm *vm)
 	unlink(log);
 }
 
+/* Its vexlab is gone, and its sockets with it. */
+static gboolean is_abandoned(virDomainPtr dom)
+{
+	char *xml = virDomainGetXMLDesc(dom, 0);
+	const char *end = xml ? strstr(xml, ".console'") : NULL, *start = end;
+	g_autofree char *path = NULL;
+
+	while (start && start > xml && start[-1] != '\'')
+		start--;
+	if (start)
+		path = g_strndup(start, (gsize)(end - start) + strlen(".console"));
+	free(xml);
+	return path && g_path_is_absolute(path) && access(path, F_OK) && errno == ENOENT;
+}
+
 /*
- * A predecessor of this name in this process, whose end libvirt has not taken
- * note of yet (libvirt_destroy() does not wait). No other process sees this root.
+ * A predecessor of this name, whose end libvirt has not taken note of yet: ours (libvirt_destroy() does not wait), as
+ * no other process sees our root; with another's libvirt, one of a vexlab that died with the daemon, which finds
+ * it again when it starts. One that lives is left alone: libvirt says then that the name is taken.
  */
 static void clear_predecessor(struct vm *vm)
 {
 	virDomainPtr old;
 
-	if (vm->config->uri)
-		return;
 	for (int i = 0; i < PREDECESSOR_TRIES && (old = virDomainLookupByName(vm->conn, vm->config->name)); i++) {
-		virDomainDestroy(old);
+		const gboolean clear = !vm->config->uri || is_abandoned(old);
+
+		if (clear)
+			virDomainDestroy(old);
 		virDomainFree(old);
+		if (!clear)
+			return;
 		g_usleep(PREDECESSOR_WAIT_US);
 	}
 }
@@ -515,6 +554,7 @@ static gboolean libvirt_boot(struct vm *vm, GError **error)
 	orphan_reaper_stop(reaper);
 	if (!vm->dom) {
 		virt_conn_set_error(error, "cannot start the guest");
+		check_connection(vm);
 		return FALSE;
 	}
 	return take_over(vm, error);
@@ -549,6 +589,7 @@ static gboolean libvirt_save(struct vm *vm, const char *path, GError **error)
 		g_autofree char *what = g_strdup_printf("cannot save the guest's state to %s", path);
 
 		virt_conn_set_error(error, what);
+		check_connection(vm);
 		return FALSE;
 	}
 	/* What it said until then. */
@@ -576,9 +617,11 @@ static gboolean start_from(struct vm *vm, const char *path, unsigned int flags, 
 	virTypedParamsFree(params, n);
 	if (!ret)
 		vm->dom = virDomainLookupByName(vm->conn, vm->config->name);
-	if (!vm->dom)
-		virt_conn_set_error(error, "cannot restore the guest's state");
-	return vm->dom != NULL;
+	if (vm->dom)
+		return TRUE;
+	virt_conn_set_error(error, "cannot restore the guest's state");
+	check_connection(vm);
+	return FALSE;
 }
 
 static gboolean libvirt_restore(struct vm *vm, const char *path, GError **error)
