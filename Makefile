@@ -200,6 +200,7 @@ $(eval $(call compile_rule,san,userspace/common,$(SAN) $(call inc,common),))
 $(foreach d,$(filter-out vm,$(HOST_DIRS)),\
 	$(eval $(call compile_rule,san,$R/$d,$(SAN) $(call inc,$d) $(PKG_CFLAGS),)))
 $(eval $(call compile_rule,san,$R/vm,$(SAN) $(call inc,vm) $(PKG_CFLAGS) $(VIRT_CFLAGS),))
+$(eval $(call compile_rule,san,userspace/agent,$(SAN) $(call inc,agent),))
 $(eval $(call compile_rule,san,tests,$(SAN) $(call inc,tests) -DVX_TREE='"$(CURDIR)"' $(PKG_CFLAGS),))
 
 san_lib		:= $(B)/san/libvexlab.a
@@ -207,9 +208,16 @@ $(san_lib): $(call obj,$(common_src) $(host_src),san)
 	@rm -f $@
 	$(call msg,AR,$@)ar rcs $@ $^
 
-$(B)/tests/%: $(B)/san/tests/%.o $(san_lib)
+# Of the agent what does a step's work: it needs no guest.
+agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c)
+agent_lib	:= $(B)/san/libagent.a
+$(agent_lib): $(call obj,$(agent_ops_src),san)
+	@rm -f $@
+	$(call msg,AR,$@)ar rcs $@ $^
+
+$(B)/tests/%: $(B)/san/tests/%.o $(agent_lib) $(san_lib)
 	@mkdir -p $(@D)
-	$(call msg,LD,$@)$(CC) $(SAN) -o $@ $< $(san_lib) $(PKG_LIBS) $(VIRT_LIBS) -lcmocka -lpthread
+	$(call msg,LD,$@)$(CC) $(SAN) -o $@ $< $(agent_lib) $(san_lib) $(PKG_LIBS) $(VIRT_LIBS) -lcmocka -lpthread
 $(B)/tests/bench/%: $(B)/host/tests/bench/%.o $(host_obj)
 	@mkdir -p $(@D)
 	$(call msg,LD,$@)$(CC) -o $@ $^ $(PKG_LIBS) $(VIRT_LIBS)
@@ -236,6 +244,7 @@ fuzz: $(fuzz_bin)
 
 # --- Lint ---------------------------------------------------------------------
 lint: setup
+	@$(MAKE) -j$(JOBS) all
 	@scripts/lint.sh
 
 ifdef NEED_TOOLS

@@ -20,5 +20,6 @@ for f in $(git ls-files '*.c' '*.h' '*.sh'); do
 	head -n 3 "$f" | grep -q SPDX-License-Identifier || complain "$f has no SPDX line"
 done
 man --warnings -l docs/vexlab.1 2>&1 >/dev/null | grep . && complain "the man page has warnings"
+scripts/lint-docs.sh build || bad=1
 ((bad)) || printf '  LINT     clean\n'
 exit $bad

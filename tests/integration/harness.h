@@ -149,26 +149,45 @@ static inline char *read_file(const char *dir, const char *name)
 	return text;
 }
 
-/* A process whose command line holds `needle`, 0 if there is none. */
-static inline pid_t process_with(const char *needle)
+/* The private folder of a vexlab that runs, by the lock in it that it holds; NULL: none yet. Caller frees. */
+static inline char *rundir_of(pid_t vexlab_pid)
 {
+	g_autofree char *fds = g_strdup_printf("/proc/%d/fd", (int)vexlab_pid);
+	g_autoptr(GDir) dir = g_dir_open(fds, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *path = g_build_filename(fds, name, NULL);
+		g_autofree char *to = g_file_read_link(path, NULL);
+
+		if (to && g_str_has_suffix(to, "/owner.lock"))
+			return g_path_get_dirname(to);
+	}
+	return NULL;
+}
+
+static inline gboolean is_qemu_of(const char *pid, const char *rundir)
+{
+	g_autofree char *path = g_build_filename("/proc", pid, "cmdline", NULL), *text = NULL;
+	gsize len, i;
+
+	if (!g_file_get_contents(path, &text, &len, NULL) || !len)
+		return FALSE;
+	for (i = 0; i < len - 1; i++)
+		text[i] = text[i] ? text[i] : ' ';
+	return strstr(text, "qemu-system") && strstr(text, rundir);
+}
+
+/* The QEMU of that vexlab and of no other that runs on this machine; 0: it has none. */
+static inline pid_t qemu_of(pid_t vexlab_pid)
+{
+	g_autofree char *rundir = rundir_of(vexlab_pid);
 	g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
 	const char *name;
 
-	while ((name = g_dir_read_name(proc))) {
-		g_autofree char *path = g_build_filename("/proc", name, "cmdline", NULL);
-		g_autofree char *text = NULL;
-		gsize len, i;
-
-		if (!g_ascii_isdigit(name[0]) || !g_file_get_contents(path, &text, &len, NULL))
-			continue;
-		for (i = 0; i < len; i++)
-			if (!text[i])
-				text[i] = ' ';
-		if (strstr(text, needle) && strstr(text, "qemu-system") &&
-		    atoi(name) != getpid())
+	while (rundir && (name = g_dir_read_name(proc)))
+		if (g_ascii_isdigit(name[0]) && is_qemu_of(name, rundir))
 			return atoi(name);
-	}
 	return 0;
 }
 

@@ -16,23 +16,6 @@ static inline char *real_cache(void)
 	       g_build_filename(g_get_user_cache_dir(), "vexlab", NULL);
 }
 
-/* The run directory of the vexlab `pid`: it holds its lock. NULL: none yet. Caller frees. */
-static inline char *rundir_of(pid_t pid)
-{
-	g_autofree char *fds = g_strdup_printf("/proc/%d/fd", (int)pid);
-	g_autoptr(GDir) dir = g_dir_open(fds, 0, NULL);
-	const char *name;
-
-	while (dir && (name = g_dir_read_name(dir))) {
-		g_autofree char *link = g_build_filename(fds, name, NULL);
-		g_autofree char *file = g_file_read_link(link, NULL);
-
-		if (file && g_str_has_suffix(file, "/owner.lock"))
-			return g_path_get_dirname(file);
-	}
-	return NULL;
-}
-
 /* Pids whose command line holds `needle`. Caller frees. */
 static inline GArray *processes_with(const char *needle, const char *program)
 {

@@ -142,6 +142,34 @@ static void the_crash_is_seen_again(void **state)
 	json_decref(json);
 }
 
+/* What leads to a step is done once, then each attempt starts behind it. */
+static void from_a_step_by_its_name(void **state)
+{
+	g_autofree char *number = g_strdup_printf("%u", crash_number);
+	RAN r = run_vexlab("replay", "-q", "--json", "--times", "3", "--from", "mount", crashed_dir, number, NULL);
+	RAN none = run_vexlab("replay", "--from", "mound", crashed_dir, number, NULL);
+	json_t *json, *details, *steps;
+	guint i;
+
+	expect_status(&none, 64);
+	expect_says(&none, "\"mount\"");
+	expect_status(&r, 0);
+	json = expect_json(&r);
+	assert_int_equal(number_at(json, "times_seen"), 3);
+	details = json_object_get(json, "details");
+	steps = json_object_get(json_array_get(details, 0), "steps");
+	assert_string_equal(word_at(json_array_get(steps, 0), "name"), "find the scratch disk");
+	for (i = 1; i < 3; i++) {
+		json_t *later = json_object_get(json_array_get(details, i), "steps");
+
+		assert_true(json_array_size(later) < json_array_size(steps));
+		assert_string_equal(word_at(json_array_get(later, 0), "name"), "file work");
+		/* Numbered as in the whole list. */
+		assert_int_equal(number_at(json_array_get(details, i), "after"), number_at(json_array_get(details, 0), "after"));
+	}
+	json_decref(json);
+}
+
 /* The kept module goes, the source is mended: what is built anew does not crash. */
 static void a_mended_module_is_not_seen_again(void **state)
 {
@@ -216,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_crash_leaves_its_evidence),
 		cmocka_unit_test(the_crash_is_seen_again),
+		cmocka_unit_test(from_a_step_by_its_name),
 		cmocka_unit_test(a_mended_module_is_not_seen_again),
 		cmocka_unit_test(a_dump_is_kept_with_the_first_crash),
 		cmocka_unit_test(what_cannot_be_tried_is_no_outcome),

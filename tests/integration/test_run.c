@@ -244,9 +244,7 @@ static pid_t wait_until_it_works(GPid pid)
 	struct stat st;
 
 	while (g_get_monotonic_time() < deadline) {
-		g_autofree char *rundir = NULL;
-
-		if (!stat(file, &st) && st.st_size > 2000 && (qemu = process_with("guest=vexlab")))
+		if (!stat(file, &st) && st.st_size > 2000 && (qemu = qemu_of(pid)))
 			return qemu;
 		g_usleep(50000);
 	}

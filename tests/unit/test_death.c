@@ -8,60 +8,7 @@
 #include <cmocka.h>
 
 #include "death.h"
-#include "detect.h"
-
-#define S	1000000000ull
-
-struct feed {
-	struct detect *detect;
-	GPtrArray *findings;
-	guint64 now;
-};
-
-static void take(struct feed *f, GPtrArray *findings)
-{
-	guint i;
-
-	if (!findings)
-		return;
-	for (i = 0; i < findings->len; i++)
-		g_ptr_array_add(f->findings, g_ptr_array_index(findings, i));
-	g_ptr_array_set_free_func(findings, NULL);
-	g_ptr_array_unref(findings);
-}
-
-static void entry(struct feed *f, guint16 type, const void *payload, gsize len)
-{
-	const struct rec_entry e = {
-		.stamp = { f->now, f->now }, .frame = { .type = type, .length = (guint32)len }, .payload = payload,
-	};
-
-	take(f, detect_feed(f->detect, &e));
-}
-
-static void say(struct feed *f, guint16 type, const char *json)
-{
-	entry(f, type, json, strlen(json));
-}
-
-static struct feed begin(void)
-{
-	struct feed f = {
-		.detect = detect_new(), .now = 100 * S,
-		.findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free),
-	};
-
-	say(&f, VX_REC_RUN, "{\"module\": \"vexfs\", \"target\": \"vexfs\"}");
-	say(&f, VX_REC_VM, "{\"event\": \"ready\"}");
-	say(&f, VX_REC_STEP_BEGIN, "{\"id\": 7, \"cycle\": 3, \"name\": \"mount\", \"kind\": \"mount\", \"target\": true}");
-	return f;
-}
-
-static void end(struct feed *f)
-{
-	g_ptr_array_unref(f->findings);
-	detect_free(f->detect);
-}
+#include "feed.h"
 
 static struct vx_event_oops oops(enum vx_oops_kind kind, guint64 step)
 {
@@ -85,11 +32,6 @@ static void die(struct feed *f, enum vx_oops_kind kind, guint64 step)
 	entry(f, VX_MSG_EVENTS, &event, sizeof(event));
 }
 
-static const struct finding *finding(const struct feed *f, guint i)
-{
-	return g_ptr_array_index(f->findings, i);
-}
-
 static gboolean has_line(const struct finding *finding, const char *part)
 {
 	guint i;
@@ -102,28 +44,28 @@ static gboolean has_line(const struct finding *finding, const char *part)
 
 static void test_silent_console(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 
 	die(&f, VX_OOPS_DIE, 7);
 	assert_int_equal(f.findings->len, 0);
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 1);
-	assert_int_equal(finding(&f, 0)->class, FINDING_OOPS);
-	assert_int_equal(finding(&f, 0)->blame, BLAME_MODULE);
-	assert_int_equal(finding(&f, 0)->step, 7);
-	assert_int_equal(finding(&f, 0)->cycle, 3);
-	assert_string_equal(finding(&f, 0)->title, "BUG: unable to handle kernel NULL pointer dereference in vexfs_fill_super");
-	assert_string_equal(finding(&f, 0)->function, "vexfs_fill_super");
-	assert_true(has_line(finding(&f, 0), "vexfs_fill_super+0x12/0x40 [vexfs]"));
-	assert_true(has_line(finding(&f, 0), "RIP: "));
-	assert_true(has_line(finding(&f, 0), "ffffffffc0001012 ffffffff81000000"));
-	end(&f);
+	assert_int_equal(feed_finding(&f, 0)->class, FINDING_OOPS);
+	assert_int_equal(feed_finding(&f, 0)->blame, BLAME_MODULE);
+	assert_int_equal(feed_finding(&f, 0)->step, 7);
+	assert_int_equal(feed_finding(&f, 0)->cycle, 3);
+	assert_string_equal(feed_finding(&f, 0)->title, "BUG: unable to handle kernel NULL pointer dereference in vexfs_fill_super");
+	assert_string_equal(feed_finding(&f, 0)->function, "vexfs_fill_super");
+	assert_true(has_line(feed_finding(&f, 0), "vexfs_fill_super+0x12/0x40 [vexfs]"));
+	assert_true(has_line(feed_finding(&f, 0), "RIP: "));
+	assert_true(has_line(feed_finding(&f, 0), "ffffffffc0001012 ffffffff81000000"));
+	feed_end(&f);
 }
 
 /* A run that goes on must know in time. */
 static void test_told_after_a_while(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 
 	die(&f, VX_OOPS_DIE, 7);
 	take(&f, detect_idle(f.detect, f.now + S));
@@ -132,23 +74,23 @@ static void test_told_after_a_while(void **state)
 	assert_int_equal(f.findings->len, 1);
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 1);
-	end(&f);
+	feed_end(&f);
 }
 
 /* Lost by a reset with nothing on the console: a panic, not merely a lost guest. */
 static void test_panic_from_the_box(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 
 	die(&f, VX_OOPS_DIE, 7);
 	die(&f, VX_OOPS_PANIC, 7);
 	say(&f, VX_REC_VM, "{\"event\": \"lost\", \"lost\": \"it reset itself\", \"cause\": \"reset\"}");
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 1);
-	assert_int_equal(finding(&f, 0)->class, FINDING_PANIC);
-	assert_int_equal(finding(&f, 0)->severity, SEV_CRITICAL);
-	assert_true(has_line(finding(&f, 0), "panic: Fatal exception"));
-	end(&f);
+	assert_int_equal(feed_finding(&f, 0)->class, FINDING_PANIC);
+	assert_int_equal(feed_finding(&f, 0)->severity, SEV_CRITICAL);
+	assert_true(has_line(feed_finding(&f, 0), "panic: Fatal exception"));
+	feed_end(&f);
 }
 
 static const char console[] =
@@ -165,75 +107,75 @@ static const char console[] =
 
 static void test_console_first(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 
 	entry(&f, VX_REC_CONSOLE, console, strlen(console));
 	f.now += S / 10;
 	die(&f, VX_OOPS_DIE, 7);
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 1);
-	assert_string_not_equal(finding(&f, 0)->kind, "die");
-	end(&f);
+	assert_string_not_equal(feed_finding(&f, 0)->kind, "die");
+	feed_end(&f);
 }
 
 static void test_console_last(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 
 	die(&f, VX_OOPS_DIE, 7);
 	f.now += S / 10;
 	entry(&f, VX_REC_CONSOLE, console, strlen(console));
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 1);
-	assert_string_not_equal(finding(&f, 0)->kind, "die");
-	end(&f);
+	assert_string_not_equal(feed_finding(&f, 0)->kind, "die");
+	feed_end(&f);
 }
 
 /* As the record has it, when the console's finding was made by silence. */
 static void test_finding_in_the_record(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 
 	die(&f, VX_OOPS_DIE, 7);
 	say(&f, VX_REC_FINDING, "{\"event_type\": \"Oops\", \"step\": 7}");
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 0);
-	end(&f);
+	feed_end(&f);
 }
 
 /* A warning of the same step explains no death. */
 static void test_warning_is_another_matter(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 
 	say(&f, VX_REC_FINDING, "{\"event_type\": \"Warning\", \"step\": 7}");
 	die(&f, VX_OOPS_DIE, 7);
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 1);
-	end(&f);
+	feed_end(&f);
 }
 
 /* That the host has asked where a CPU is, is no death. */
 static void test_nmi_is_none(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 
 	die(&f, VX_OOPS_NMI, 7);
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 0);
-	end(&f);
+	feed_end(&f);
 }
 
 static void test_flood(void **state)
 {
-	struct feed f = begin();
+	struct feed f = feed_begin("mount", "mount");
 	guint i;
 
 	for (i = 0; i < 1000; i++)
 		die(&f, VX_OOPS_DIE, 7);
 	take(&f, detect_finish(f.detect));
 	assert_int_equal(f.findings->len, 1);
-	end(&f);
+	feed_end(&f);
 }
 
 static void test_evidence_goes_to_the_same_step(void **state)

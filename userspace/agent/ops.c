@@ -33,15 +33,13 @@ void op_say_bytes(struct op_run *run, const void *data, size_t len)
 
 void op_say(struct op_run *run, const char *format, ...)
 {
-	char line[512];
 	va_list args;
-	int n;
 
 	va_start(args, format);
-	n = vsnprintf(line, sizeof(line), format, args);
+	op_lock(run);
+	output_vprintf(&run->out, format, args);
+	op_unlock(run);
 	va_end(args);
-	if (n > 0)
-		op_say_bytes(run, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 
 bool op_kill_child(struct op_run *run)
@@ -201,6 +199,7 @@ static const struct {
 	[VX_STEP_STATFS]	= { op_statfs, 1 },
 	[VX_STEP_WRITE]		= { op_write, 2 },
 	[VX_STEP_FAULT]		= { op_fault, 0 },
+	[VX_STEP_FILE_OP]	= { op_file, 2 },
 };
 
 int op_execute(struct op_run *run)

@@ -32,15 +32,20 @@ void output_add(struct output *out, const void *data, size_t len)
 	out->len += len;
 }
 
-void output_printf(struct output *out, const char *format, ...)
+void output_vprintf(struct output *out, const char *format, va_list args)
 {
 	char line[1024];
-	va_list args;
-	int n;
+	int n = vsnprintf(line, sizeof(line), format, args);
 
-	va_start(args, format);
-	n = vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
 	if (n > 0)
 		output_add(out, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+}
+
+void output_printf(struct output *out, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	output_vprintf(out, format, args);
+	va_end(args);
 }

@@ -3,6 +3,7 @@
 #ifndef VEXLAB_AGENT_OUTPUT_H
 #define VEXLAB_AGENT_OUTPUT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vexlab/request.h>
@@ -16,6 +17,8 @@ struct output {
 void output_add(struct output *out, const void *data, size_t len);
 void output_printf(struct output *out, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+void output_vprintf(struct output *out, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
 /* Leaves the last VX_STEP_OUTPUT_MAX bytes in buf[0..len). */
 void output_trim(struct output *out);
 

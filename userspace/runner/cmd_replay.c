@@ -12,13 +12,14 @@
 #define NOT_SEEN	1
 
 struct options {
-	char *output, *cache, *agent, *uri;
+	char *from, *output, *cache, *agent, *uri;
 	int times;
 	gboolean json, quiet, cold;
 };
 
 static void options_clear(struct options *o)
 {
+	g_free(o->from);
 	g_free(o->output);
 	g_free(o->cache);
 	g_free(o->agent);
@@ -83,9 +84,11 @@ static int number_of(const char *text)
 static int replay(struct options *o, const char *dir, int number)
 {
 	REPLAY_OUTCOME_CLEAR struct replay_outcome out = { 0 };
+	g_autofree char *probe = cmd_lib_path("kmod-probe");
 	g_autoptr(GError) error = NULL;
 	const struct replay_request req = {
 		.dir = dir, .number = (unsigned int)number, .times = (unsigned int)o->times,
+		.from = o->from, .probe_source = probe,
 		.outdir = o->output, .cachedir = o->cache, .agent = o->agent, .uri = o->uri,
 		.cold = o->cold, .progress = { say, tick, o }, .cancellable = cmd_cancellable(),
 	};
@@ -111,6 +114,7 @@ int cmd_replay(int argc, char **argv)
 	struct options o = { .times = 1 };
 	const GOptionEntry entries[] = {
 		{ "times", 'n', 0, G_OPTION_ARG_INT, &o.times, "Try so often, with a new guest each time (1)", "N" },
+		{ "from", 0, 0, G_OPTION_ARG_STRING, &o.from, "Times after the first: from just after this step, by its name", "STEP" },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "Print the outcome as JSON on stdout", NULL },
 		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress on stderr", NULL },
 		{ "output", 0, 0, G_OPTION_ARG_STRING, &o.output, "Where runs are kept (runs)", "DIR" },

@@ -40,7 +40,7 @@ int cmd_report(int argc, char **argv)
 		putchar('\n');
 		json_decref(report);
 	} else {
-		g_autofree char *text = report_summary(an, &verdict, cmd_stdout_colour());
+		g_autofree char *text = report_summary(argv[1], an, &verdict, cmd_stdout_colour());
 
 		fputs(text, stdout);
 	}

@@ -6,13 +6,16 @@
 #include "cmd.h"
 #include "detect.h"
 #include "error.h"
+#include "file_ops.h"
 #include "fsutil.h"
 #include "report.h"
 #include "run.h"
+#include "snapshot.h"
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
-	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
+	char *snapshot;
 	char **set;
 	int cycles, warmup, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump;
@@ -23,7 +26,7 @@ static void options_clear(struct options *o)
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
 			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
-			     &o->box, &o->faults };
+			     &o->box, &o->faults, &o->operations, &o->snapshot };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -151,6 +154,7 @@ static int list_all(void)
 	const char *const *scenario = run_scenarios();
 	g_auto(GStrv) targets = target_names(dirs);
 	g_autofree char *settings = NULL;
+	const struct vx_file_op *op;
 	struct config config;
 	guint i;
 
@@ -159,7 +163,13 @@ static int list_all(void)
 		printf("  %s\n", targets[i]);
 	printf("Scenarios:\n");
 	for (i = 0; scenario[i]; i += 2)
-		printf("  %-14s %s\n", scenario[i], scenario[i + 1]);
+		printf("  %-16s %s\n", scenario[i], scenario[i + 1]);
+	printf("Operations of file-operations, by group (--operations):\n");
+	for (op = vx_file_ops; op->name; op++) {
+		if (op == vx_file_ops || strcmp(op->group, op[-1].group))
+			printf("  %s\n", op->group);
+		printf("    %-17s %s\n", op->name, op->what);
+	}
 	config_init(&config);
 	settings = config_describe(&config);
 	printf("Settings (--set KEY=VALUE, or --config FILE):\n%s", settings);
@@ -176,7 +186,7 @@ static int finish(const struct options *o, const struct run_outcome *out)
 		putchar('\n');
 		json_decref(json);
 	} else {
-		g_autofree char *text = report_summary(out->analysis, &out->verdict,
+		g_autofree char *text = report_summary(out->dir, out->analysis, &out->verdict,
 						       cmd_stdout_colour());
 
 		fputs(text, stdout);
@@ -206,7 +216,30 @@ static gboolean parse_box(const char *word, enum vm_box *ret, GError **error)
 	return FALSE;
 }
 
-static int run(const struct options *o, struct progress *progress)
+/* What decides the guest's shape is the snapshot's, and cannot be asked for besides. */
+static gboolean check_snapshot(struct options *o, GError **error)
+{
+	const struct {
+		gboolean given;
+		const char *name;
+	} others[] = {
+		{ o->cold, "--cold" }, { o->dump, "--dump" }, { o->no_probe, "--no-probe-module" }, { !!o->box, "--black-box" },
+		{ !!o->uri, "--connect" }, { !!o->ssh, "--ssh" }, { !!o->kernel, "--kernel" }, { o->memory >= 0, "--memory" },
+		{ o->vcpus >= 0, "--vcpus" },
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(others); i++) {
+		if (!others[i].given)
+			continue;
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "%s does not go with --snapshot: the guest is as the snapshot has it",
+			    others[i].name);
+		return FALSE;
+	}
+	return o->target || (o->target = snapshot_target(o->cache, o->snapshot, error));
+}
+
+static int run(struct options *o, struct progress *progress)
 {
 	g_autofree char *probe = cmd_lib_path("kmod-probe");
 	g_autofree char *targets = cmd_lib_path("targets"), *clamped = NULL, *ssh_words = NULL;
@@ -221,7 +254,9 @@ static int run(const struct options *o, struct progress *progress)
 	struct ssh_config ssh;
 	struct config config;
 
-	target = target_load(o->target, dirs, &error);
+	if (o->snapshot && !check_snapshot(o, &error))
+		return cmd_fail("run", error);
+	target = target_load(o->target ? o->target : "ext4", dirs, &error);
 	if (target && strcmp(o->control, "none") && !(control = target_load(o->control, dirs, &error)))
 		return cmd_fail("run", error);
 	if (!target || !make_config(o, &config, &error) ||
@@ -231,7 +266,7 @@ static int run(const struct options *o, struct progress *progress)
 		return cmd_fail("run", error);
 	config_machine_probe(&machine);
 	clamped = config_clamp_to_machine(&config, &machine);
-	if (clamped)
+	if (clamped && !o->snapshot)
 		say(progress, clamped);
 	req = (struct run_request){
 		.config = &config, .target = target, .control = control, .scenario = o->scenario,
@@ -241,8 +276,8 @@ static int run(const struct options *o, struct progress *progress)
 		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
 		.probe_source = o->no_probe ? NULL : probe, .box = box,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
-		.dump = o->dump,
-		.handlers = o->handlers, .faults = o->faults,
+		.dump = o->dump, .snapshot = o->snapshot,
+		.handlers = o->handlers, .faults = o->faults, .operations = o->operations,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
 	cmd_guard(o->cache);
@@ -256,8 +291,6 @@ static int run(const struct options *o, struct progress *progress)
 
 static void defaults(struct options *o)
 {
-	if (!o->target)
-		o->target = g_strdup("ext4");
 	if (!o->control)
 		o->control = g_strdup("ext4");
 	if (!o->scenario)
@@ -287,6 +320,7 @@ int cmd_run(int argc, char **argv)
 		STR("mount-options", mount_options, "Instead of the target's", "LIST"),
 		STR("module-params", params, "More parameters for insmod", "\"a=1 b=2\""),
 		STR("faults", faults, "Scenario faults: only these (all)", "oops@write,..."),
+		STR("operations", operations, "Scenario file-operations: only these, or these groups (all)", "map,rename,..."),
 		FLAG("fsmount", fsmount, "Mount by fsopen, fsconfig, fsmount, move_mount"),
 		FLAG("no-trace", no_trace, "Attach no probes: only the agent's own clock"),
 		FLAG("no-probe-module", no_probe, "Without vexprobe: a panic's last events, registers and stack stay behind"),
@@ -299,6 +333,7 @@ int cmd_run(int argc, char **argv)
 		INT("memory", memory, "Guest memory, MiB", "N"),
 		INT("vcpus", vcpus, "Guest CPUs", "N"),
 		STR("kernel", kernel, "Guest kernel, of `vexlab guest list`", "RELEASE"),
+		STR("snapshot", snapshot, "Start from it, of `vexlab snapshot list`, instead of a booted guest", "NAME"),
 		FLAG("cold", cold, "Boot anew; keep and use no ready state"),
 		FLAG("tcg", tcg, "No hardware acceleration, do not even try"),
 		STR("connect", uri, "libvirt URI (an embedded QEMU driver)", "URI"),

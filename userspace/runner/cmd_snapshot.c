@@ -10,7 +10,7 @@
 #include "tidy.h"
 
 struct options {
-	char *target, *point, *source, *cache, *agent, *kernel;
+	char *target, *point, *scenario, *source, *cache, *agent, *kernel;
 	char **set, **rest;
 	int memory, vcpus;
 	gboolean json, quiet, tcg, cold;
@@ -52,18 +52,19 @@ static char *age(gint64 made)
 
 static json_t *one_json(const struct snapshot *s)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:b, s:s?}", "name", s->name, "target", s->target,
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:b, s:s?, s:s}", "name", s->name, "target", s->target,
 			 "point", snapshot_point_name(s->point), "fstype", s->fstype, "kernel", s->release, "made",
 			 (json_int_t)s->made, "bytes", (json_int_t)s->bytes, "memory_mib", (int)s->memory_mib, "vcpus",
-			 (int)s->vcpus, "valid", !s->stale, "why", s->stale);
+			 (int)s->vcpus, "valid", !s->stale, "why", s->stale, "step", s->step);
 }
 
 static void print_one(const struct snapshot *s)
 {
 	g_autofree char *old = age(s->made), *target = report_printable(s->target);
+	g_autofree char *at = report_printable(*s->step ? s->step : snapshot_point_name(s->point));
 	g_autofree char *why = report_printable(s->stale ? s->stale : "valid");
 
-	printf("%-20s %-10s %-10s %8.1f MiB %8s  %s%s\n", s->name, target, snapshot_point_name(s->point),
+	printf("%-20s %-10s %-10s %8.1f MiB %8s  %s%s\n", s->name, target, at,
 	       (double)s->bytes / (1 << 20), old, s->stale ? "stale: " : "", why);
 }
 
@@ -94,19 +95,15 @@ static int create(struct run_request *req, struct rundir *rundir, const struct o
 	const char *const dirs[] = { targets, NULL };
 	VX_GUARD(target_free) struct target *target = NULL;
 	const gint64 began = g_get_monotonic_time();
-	enum snapshot_point point = snapshot_point_parse(o->point);
 	g_autoptr(GError) error = NULL;
 	double s;
 
-	if (point == SNAPSHOT_POINTS) {
-		fprintf(stderr, "vexlab snapshot create: --at is booted, loaded, formatted or mounted, not %s\n", o->point);
-		return EX_USAGE;
-	}
 	target = target_load(o->target, dirs, &error);
 	if (!target)
 		return cmd_fail("snapshot create", error);
 	req->target = target;
-	if (!snapshot_create(req, rundir, o->rest[1], point, &error))
+	req->scenario = o->scenario;
+	if (!snapshot_create(req, rundir, o->rest[1], o->point, &error))
 		return cmd_fail("snapshot create", error);
 	s = (double)(g_get_monotonic_time() - began) / 1e6;
 	if (o->json)
@@ -133,10 +130,10 @@ static int try_each(const struct run_request *req, struct rundir *rundir, const 
 		if (!ok)
 			code = cmd_fail(command, error);
 		else if (!o->json)
-			printf("%s: good; checked in %.0f ms, the guest answered after %.0f ms\n", o->rest[i], t.check_ms,
-			       t.ready_ms);
-		json_array_append_new(json, json_pack("{s:s, s:b, s:f, s:f, s:s?}", "name", o->rest[i], "good", ok,
-						      "check_ms", t.check_ms, "ready_ms", t.ready_ms, "why",
+			printf("%s: good; checked in %.0f ms, the guest answered after %.0f ms, its clock is %.0f ms off\n",
+			       o->rest[i], t.check_ms, t.ready_ms, t.clock_off_ms);
+		json_array_append_new(json, json_pack("{s:s, s:b, s:f, s:f, s:f, s:s?}", "name", o->rest[i], "good", ok,
+						      "check_ms", t.check_ms, "ready_ms", t.ready_ms, "clock_off_ms", t.clock_off_ms, "why",
 						      error ? error->message : NULL));
 	}
 	if (o->json)
@@ -237,6 +234,7 @@ static void options_clear(struct options *o)
 {
 	g_free(o->target);
 	g_free(o->point);
+	g_free(o->scenario);
 	g_free(o->source);
 	g_free(o->cache);
 	g_free(o->agent);
@@ -250,7 +248,8 @@ int cmd_snapshot(int argc, char **argv)
 	struct options o = { .memory = -1, .vcpus = -1 };
 	const GOptionEntry entries[] = {
 		STR("target", target, "create: filesystem under test, a name or a YAML file (ext4)", "NAME"),
-		STR("at", point, "create: booted, loaded, formatted or mounted (mounted)", "POINT"),
+		STR("at", point, "create: booted, loaded, formatted, mounted, or after a step by name (mounted)", "POINT"),
+		STR("scenario", scenario, "create: whose steps --at names (mount-cycles)", "NAME"),
 		STR("source", source, "create: source folder of a target that is built", "DIR"),
 		{ "memory", 0, 0, G_OPTION_ARG_INT, &o.memory, "create: guest memory, MiB", "N" },
 		{ "vcpus", 0, 0, G_OPTION_ARG_INT, &o.vcpus, "create: guest CPUs", "N" },
@@ -281,6 +280,7 @@ int cmd_snapshot(int argc, char **argv)
 	}
 	o.target = o.target ? o.target : g_strdup("ext4");
 	o.point = o.point ? o.point : g_strdup("mounted");
+	o.scenario = o.scenario ? o.scenario : g_strdup("mount-cycles");
 	o.cache = o.cache ? o.cache : fs_default_cachedir();
 	o.agent = o.agent ? o.agent : cmd_lib_path("vexlab-agent");
 	code = act(&o);

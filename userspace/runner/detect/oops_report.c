@@ -119,6 +119,6 @@ void report_hear(struct report *report, const struct heard *heard, gboolean head
 		return;
 	g_string_append_len(report->text, line->text, (gssize)line->len);
 	g_string_append_c(report->text, '\n');
-	if (!report->second || report->origin == ORIGIN_TASK || report->origin == ORIGIN_CPU)
+	if (header || !report->second || report->origin == ORIGIN_TASK || report->origin == ORIGIN_CPU)
 		report->title_len = report->text->len;
 }

@@ -228,6 +228,8 @@ void oops_judge(struct regexes *res, const struct oops_key *key, const char *tex
 		g_string_append_len(title, word, line_end(word, end) - word);
 	normalise(res, title);
 	tidy(title, ret->title);
+	if (!ret->title[0])
+		g_strlcpy(ret->title, key->word, sizeof(ret->title));
 	function_of_title(res, ret);
 	module_of_function(ret, text, text + len);
 	if (mixed(res, ret->title))

@@ -27,6 +27,8 @@ gboolean evidence_write(const char *dir, const struct analysis *an, GError **err
 void evidence_count(const struct analysis *an, guint *folders, guint *left_out);
 /* Would it get a folder, were there no bounds? */
 gboolean evidence_deserved(const struct finding *finding);
+/* The number in the folder's name, 0: it has none. */
+guint evidence_number(const struct finding *finding);
 /* The finding whose folder bears the number `n` (1...), NULL: none. */
 const struct finding *evidence_finding(const struct analysis *an, guint n);
 

@@ -8,7 +8,5 @@
 
 /* With the run's modules as far as their files are still there. Never NULL. */
 struct symbolizer *evidence_symbolizer(const char *dir, const struct analysis *an);
-/* The number in the folder's name, 0: it has none. */
-guint evidence_number(const struct finding *finding);
 
 #endif

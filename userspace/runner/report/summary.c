@@ -284,21 +284,40 @@ static void broken_off(GString *out, const struct analysis *an)
 	}
 }
 
-char *report_summary(const struct analysis *an, const struct verdict *v, gboolean colour)
+/* A relative path as it was given, for it is to be typed again. */
+static void again_line(GString *out, const struct analysis *an, const char *dir)
+{
+	const struct finding *finding = verdict_finding(an);
+	const guint number = finding ? evidence_number(finding) : 0;
+	g_autofree char *plain = report_printable(dir), *quoted = g_shell_quote(plain);
+
+	if (number)
+		g_string_append_printf(out, "  again    vexlab replay %s %u\n",
+				       strpbrk(plain, " '\"$&;|<>()*?[]\\`~#!{}") ? quoted : plain, number);
+}
+
+char *report_summary(const char *dir, const struct analysis *an, const struct verdict *v, gboolean colour)
 {
 	g_autofree char *advice = verdict_recommendation(v, an);
 	g_autofree char *safe = report_printable(advice);
+	g_autofree char *file_operations = report_file_operations_text(an);
 	GString *out = g_string_new(NULL);
 	guint op, folders, left_out;
 
-	g_string_append_printf(out, "\n%s on %s: %" G_GUINT64_FORMAT " cycles in %.2f s\n",
-			       analysis_run_word(an, "scenario", "?"),
-			       analysis_run_word(an, "target", "?"), an->cycles, an->measured_s);
+	g_string_append_printf(out, "\n%s on %s", analysis_run_word(an, "scenario", "?"),
+			       analysis_run_word(an, "target", "?"));
+	/* Nothing is measured where operations are tried. */
+	if (file_operations)
+		g_string_append_c(out, '\n');
+	else
+		g_string_append_printf(out, ": %" G_GUINT64_FORMAT " cycles in %.2f s\n", an->cycles, an->measured_s);
 	for (op = VX_OP_MOUNT; op < VX_OP_TYPES; op++)
 		op_table(out, an, op);
 	g_string_append_c(out, '\n');
 	losses(out, an);
 	recoveries(out, an);
+	if (file_operations)
+		g_string_append(out, file_operations);
 	probe_notes(out, an);
 	box_notes(out, an);
 	if (an->torn)
@@ -314,6 +333,7 @@ char *report_summary(const struct analysis *an, const struct verdict *v, gboolea
 				       folders, left_out);
 	verdict_line(out, v, colour);
 	g_string_append_printf(out, "  next     %s\n", safe);
+	again_line(out, an, dir);
 	return g_string_free(out, FALSE);
 }
 

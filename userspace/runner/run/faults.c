@@ -351,57 +351,54 @@ static gboolean one_row(struct trial *t, gboolean *go_on, GError **error)
 	return TRUE;
 }
 
-static gboolean is_wanted(const struct run *run, const char *name)
+static const struct fault_row *row_named(const char *name)
 {
-	g_auto(GStrv) words = g_strsplit(run->req->faults ? run->req->faults : "", ",", -1);
+	const struct fault_row *row;
 
-	return !words[0] || g_strv_contains((const char *const *)words, name);
+	for (row = fault_rows; row->name; row++)
+		if (!strcmp(row->name, name))
+			return row;
+	return NULL;
 }
 
-static gboolean check_wanted(const struct run *run, GError **error)
+/* All of the table, or what the user named, as often as it is named. */
+static GPtrArray *rows_wanted(const struct run *run, GError **error)
 {
 	g_auto(GStrv) words = g_strsplit(run->req->faults ? run->req->faults : "", ",", -1);
-	guint i, k;
+	g_autoptr(GPtrArray) rows = g_ptr_array_new();
+	const struct fault_row *row;
+	guint i;
 
 	if (!run->built || strcmp(run->req->target->name, "faultfs")) {
 		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "the scenario faults is for the target faultfs");
-		return FALSE;
+		return NULL;
 	}
+	for (row = fault_rows; !words[0] && row->name; row++)
+		g_ptr_array_add(rows, (gpointer)row);
 	for (i = 0; words[i]; i++) {
-		for (k = 0; fault_rows[k].name && strcmp(fault_rows[k].name, words[i]); k++)
-			;
-		if (!fault_rows[k].name) {
+		row = row_named(words[i]);
+		if (!row) {
 			g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--faults: there is no %s", words[i]);
-			return FALSE;
+			return NULL;
 		}
+		g_ptr_array_add(rows, (gpointer)row);
 	}
-	return TRUE;
+	return g_steal_pointer(&rows);
 }
 
-static guint rows_wanted(const struct run *run)
+static gboolean all_rows(struct run *run, const GPtrArray *rows, GError **error)
 {
-	guint i, n = 0;
-
-	for (i = 0; fault_rows[i].name; i++)
-		n += is_wanted(run, fault_rows[i].name);
-	return n;
-}
-
-static gboolean all_rows(struct run *run, GError **error)
-{
-	const guint of = rows_wanted(run);
 	gboolean go_on = TRUE, loaded = TRUE;
-	const struct fault_row *row;
+	guint i;
 
-	for (row = fault_rows; row->name && go_on; row++) {
-		struct trial t = { .run = run, .row = row, .of = of, .loaded = loaded };
+	for (i = 0; i < rows->len && go_on; i++) {
+		const struct fault_row *row = rows->pdata[i];
+		struct trial t = { .run = run, .row = row, .of = rows->len, .loaded = loaded };
 		enum step_outcome outcome;
 		gboolean ok;
 
-		if (!is_wanted(run, row->name))
-			continue;
 		run->cycle++;
-		run->req->progress.tick(run->req->progress.ctx, row->name, (guint)run->cycle, of);
+		run->req->progress.tick(run->req->progress.ctx, row->name, (guint)run->cycle, rows->len);
 		/* The module is there as set-up left it: without a fault. */
 		if (t.loaded && !do_op(&t, FAULT_UNLOAD, 0, &outcome, error))
 			return FALSE;
@@ -419,16 +416,17 @@ static gboolean all_rows(struct run *run, GError **error)
 
 static gboolean faults(struct run *run, GError **error)
 {
+	g_autoptr(GPtrArray) rows = rows_wanted(run, error);
 	gboolean usable;
 
-	if (!check_wanted(run, error) || !run_setup(run, &usable, error))
+	if (!rows || !run_setup(run, &usable, error))
 		return FALSE;
 	if (!usable)
 		return TRUE;
 	if (!run_trace(run, run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error))
 		return FALSE;
 	run->phase = "faults";
-	return all_rows(run, error);
+	return all_rows(run, rows, error);
 }
 
 const struct scenario scenario_faults = {

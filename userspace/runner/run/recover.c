@@ -41,7 +41,7 @@ static gboolean wake(gpointer data)
 }
 
 /* A crash's lines are still on their way when its step has failed. */
-static void settle(struct run *run)
+void run_settle(struct run *run)
 {
 	const gint64 until = g_get_monotonic_time() + SETTLE_MS * 1000;
 	guint timer;
@@ -54,7 +54,15 @@ static void settle(struct run *run)
 	g_source_remove(timer);
 }
 
-/* The gravest of what was found since the last recovery; NULL: nothing was. */
+/* A is more to the point than B: what hurts before what does not, then the graver. */
+static gboolean is_worse(const struct finding *a, const struct finding *b)
+{
+	if (finding_hurts(a) != finding_hurts(b))
+		return finding_hurts(a);
+	return a->severity > b->severity;
+}
+
+/* What was found since the last recovery and is most likely its cause; NULL: nothing was. */
 static const struct finding *worst(const struct run *run)
 {
 	const GPtrArray *findings = journal_findings(run->journal);
@@ -64,7 +72,7 @@ static const struct finding *worst(const struct run *run)
 	for (i = run->behind; i < findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(findings, i);
 
-		if (!finding->noise && (!ret || finding->severity > ret->severity))
+		if (!finding->noise && (!ret || is_worse(finding, ret)))
 			ret = finding;
 	}
 	return ret;
@@ -88,9 +96,11 @@ static char *handler_for(const struct run *run, const struct finding *finding)
 
 static char **handler_environment(const struct run *run, const struct finding *finding)
 {
+	/* A handler may go where it likes. */
+	g_autofree char *dir = g_canonicalize_filename(journal_dir(run->journal), NULL);
 	GPtrArray *env = g_ptr_array_new();
 
-	g_ptr_array_add(env, g_strdup_printf("VEXLAB_RUN=%s", journal_dir(run->journal)));
+	g_ptr_array_add(env, g_strdup_printf("VEXLAB_RUN=%s", dir));
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_TARGET=%s", run->req->target->name));
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_ATTEMPT=%u", run->recoveries));
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_STEP=%" G_GUINT64_FORMAT, run->next_step));
@@ -222,7 +232,7 @@ static const char *why_not(const struct run *run)
 		return "recovery is switched off (recovery.auto)";
 	if (run->req->ssh)
 		return "a guest that is not ours cannot be put back to where it was";
-	if (run->recoveries >= config->recovery_attempts)
+	if (run->recoveries >= config->recovery_attempts + run->recoveries_more)
 		return "the run's recoveries are used up (recovery.attempts)";
 	return NULL;
 }
@@ -307,7 +317,7 @@ gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_
 	}
 	if (ok && !run_guest_is_hurt(run))
 		return TRUE;
-	settle(run);
+	run_settle(run);
 	run_dump(run);
 	finding = worst(run);
 	cause = g_strdup(finding ? finding->title : *local ? (*local)->message : "the guest is hurt");

@@ -10,6 +10,7 @@
 #include "steplist.h"
 #include "wire.h"
 
+#define POINT		"from"
 #define SETTLE_MS	2500	/* for a report that comes after the last step */
 #define LINES_SAID	200u	/* of a longer list, only the last lines are told */
 #define LINES_TAIL	20u
@@ -20,6 +21,8 @@ struct replay {
 	const struct finding *finding;
 	struct steplist *steps;
 	struct replay_outcome *out;
+	guint from;			/* action after which a point is made, counted from 1; 0: none */
+	guint point;			/* ... was made: steps begun until then; 0: not yet */
 	/* of the attempt under way */
 	guint first_finding;		/* of this replay's findings: those before are another attempt's */
 	guint number;			/* steps begun */
@@ -213,6 +216,20 @@ static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, 
 	return damaged(error);
 }
 
+/* From here on the next attempts start: what led here is done once. */
+static gboolean make_point(struct run *run, GError **error)
+{
+	struct replay *rp = run->req->replay;
+
+	/* A guest that is hurt is none to start from. */
+	if (run_guest_is_hurt(run))
+		return TRUE;
+	if (!session_point_make(run->session, POINT, error))
+		return FALSE;
+	rp->point = rp->number;
+	return TRUE;
+}
+
 /* All of the list, or until it is seen, or nothing more can be. */
 static gboolean do_list(struct run *run, GError **error)
 {
@@ -221,11 +238,13 @@ static gboolean do_list(struct run *run, GError **error)
 	gboolean stuck = FALSE, ok = TRUE;
 	guint i;
 
-	for (i = 0; i < n && ok && !stuck && !seen(run); i++) {
+	for (i = rp->point ? rp->from : 0; i < n && ok && !stuck && !seen(run); i++) {
 		json_t *json = steplist_action(rp->steps, i);
 
 		ok = do_action(run, json, &stuck, error);
 		json_decref(json);
+		if (ok && !stuck && !rp->point && i + 1 == rp->from && rp->req->times > 1 && !seen(run))
+			ok = make_point(run, error);
 	}
 	return ok;
 }
@@ -253,7 +272,7 @@ static gboolean attempt(struct run *run, GError **error)
 	g_autoptr(GError) local = NULL;
 
 	rp->first_finding = journal_findings(run->journal)->len;
-	rp->number = 0;
+	rp->number = rp->point;
 	g_clear_pointer(&rp->name, g_free);
 	json_decref(rp->done);
 	rp->done = json_array();
@@ -268,13 +287,22 @@ static gboolean attempt(struct run *run, GError **error)
 	return TRUE;
 }
 
+static gboolean start_again(struct run *run, GError **error)
+{
+	const struct replay *rp = run->req->replay;
+
+	/* Those of the guest that is left behind are not this one's. */
+	run->behind = journal_findings(run->journal)->len;
+	return session_point_back(run->session, rp->point ? POINT : SESSION_READY, error);
+}
+
 static gboolean replay_run(struct run *run, GError **error)
 {
 	const guint times = run->req->replay->req->times;
 	guint i;
 
 	for (i = 0; i < times; i++)
-		if ((i && !session_point_back(run->session, SESSION_READY, error)) || !attempt(run, error))
+		if ((i && !start_again(run, error)) || !attempt(run, error))
 			return FALSE;
 	return TRUE;
 }
@@ -341,6 +369,34 @@ static gboolean read_steps(struct replay *rp, GError **error)
 	return TRUE;
 }
 
+/* The last time of the step in the list, else the error names all that there are. */
+static gboolean find_from(struct replay *rp, GError **error)
+{
+	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+	g_autofree char *all = NULL;
+	guint i;
+
+	for (i = 0; rp->req->from && i < steplist_length(rp->steps); i++) {
+		json_t *json = steplist_action(rp->steps, i);
+		const char *name = text_of(json, "name", "");
+
+		if (!strcmp(text_of(json, "do", ""), "step")) {
+			rp->from = strcmp(name, rp->req->from) ? rp->from : i + 1;
+			if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+				g_ptr_array_add(names, g_strdup(name));
+		}
+		json_decref(json);
+	}
+	/* After the step of the finding there is nothing left to do. */
+	if (!rp->req->from || (rp->from && rp->from < steplist_length(rp->steps)))
+		return TRUE;
+	g_ptr_array_add(names, NULL);
+	all = g_strjoinv("\", \"", (char **)names->pdata);
+	g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "no step \"%s\" comes before the finding; the steps are: \"%s\"",
+		    rp->req->from, all);
+	return FALSE;
+}
+
 static gboolean open_origin(struct replay *rp, GError **error)
 {
 	const char *guest;
@@ -358,7 +414,7 @@ static gboolean open_origin(struct replay *rp, GError **error)
 	}
 	evidence_assign(rp->req->dir, rp->an);
 	rp->finding = choose_finding(rp, error);
-	if (!rp->finding || !read_steps(rp, error))
+	if (!rp->finding || !read_steps(rp, error) || !find_from(rp, error))
 		return FALSE;
 	rp->out->title = g_strdup(rp->finding->title);
 	return TRUE;
@@ -403,13 +459,16 @@ static char *safe_name(const char *name)
 static gboolean run_it(struct replay *rp, const struct target *target, GError **error)
 {
 	const char *kernel = word(rp, "kernel"), *accel = word(rp, "accel");
+	const json_t *snapshot = json_object_get(rp->an->run, "snapshot");
 	struct config config;
 	const struct run_request req = {
 		.config = &config, .target = target, .scenario = "replay", .source = word(rp, "source"),
 		.outdir = rp->req->outdir, .cachedir = rp->req->cachedir, .agent = rp->req->agent,
 		.kernel_release = kernel, .uri = rp->req->uri, .cold = rp->req->cold,
 		.force_tcg = !g_strcmp0(accel, "tcg"), .replay = rp, .progress = rp->req->progress,
-		.cancellable = rp->req->cancellable,
+		.cancellable = rp->req->cancellable, .snapshot = text_of(snapshot, "name", NULL),
+		.snapshot_made = json_integer_value(json_object_get(snapshot, "made")),
+		.probe_source = snapshot ? rp->req->probe_source : NULL, .box = snapshot ? VM_BOX_SHMEM : VM_BOX_NONE,
 	};
 
 	return read_settings(rp, &config, error) && run_execute(&req, &rp->out->run, error);

@@ -14,7 +14,7 @@
 #include "tidy.h"
 #include "wire.h"
 
-static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_faults };
+static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_file_operations, &scenario_faults };
 
 const char *const *run_scenarios(void)
 {
@@ -28,7 +28,7 @@ const char *const *run_scenarios(void)
 	return list;
 }
 
-static const struct scenario *find_scenario(const char *name, GError **error)
+const struct scenario *run_find_scenario(const char *name, GError **error)
 {
 	g_autoptr(GString) known = g_string_new(NULL);
 	guint i;
@@ -116,10 +116,26 @@ static void log_step(struct run *run, const struct step_spec *spec, const struct
 	report_ns(buf, sizeof(buf), (double)(msg->end_ns - msg->start_ns));
 	if (msg->err)
 		journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: %s after %s",
-			    (guint64)msg->id, spec->name, g_strerror(-msg->err), buf);
+			    (guint64)msg->id, spec->name, vx_step_err_text(msg->err), buf);
 	else
 		journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: ok, value %" G_GINT64_FORMAT
 			    ", %s", (guint64)msg->id, spec->name, (gint64)msg->value, buf);
+}
+
+/* FALSE: the run has come to where it was to end. What is not the target's is let through: reading, finding out. */
+static gboolean may_go_on(struct run *run, const struct step_spec *spec, GError **error)
+{
+	struct stop *stop = run->stop;
+
+	if (!stop)
+		return TRUE;
+	if (stop->times >= stop->count && spec->on_target) {
+		g_set_error(error, SESSION_ERROR, SESSION_STOPPED, "the step %s has been done", stop->name);
+		return FALSE;
+	}
+	if (!g_ptr_array_find_with_equal_func(stop->seen, spec->name, g_str_equal, NULL))
+		g_ptr_array_add(stop->seen, g_strdup(spec->name));
+	return TRUE;
 }
 
 gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
@@ -130,10 +146,13 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 	guint ms = MIN(spec->deadline_ms ? spec->deadline_ms : run->req->config->step_deadline_ms,
 		       run->req->config->watchdog_s * 1000);
 	struct vx_req_step req = {
-		.id = ++run->next_step, .op = spec->op, .deadline_ns = (guint64)ms * 1000000,
+		.op = spec->op, .deadline_ns = (guint64)ms * 1000000,
 		.num = { spec->num[0], spec->num[1], spec->num[2], spec->num[3] },
 	};
 
+	if (!may_go_on(run, spec, error))
+		return FALSE;
+	req.id = ++run->next_step;
 	journal_json(run->journal, VX_REC_STEP_BEGIN, steplog_step(run, spec, &req));
 	if (!session_step(run->session, &req, spec->strings, res, error) || !record_ok(run, error)) {
 		run_dump(run);
@@ -144,6 +163,8 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 	*outcome = res->msg.err == -ETIMEDOUT ? STEP_STUCK :
 		   res->msg.err || (spec->op == VX_STEP_EXEC && res->msg.value) ? STEP_FAILED :
 		   STEP_OK;
+	if (run->stop && *outcome == STEP_OK)
+		run->stop->times += !strcmp(run->stop->name, spec->name);
 	return TRUE;
 }
 
@@ -361,8 +382,13 @@ gboolean run_open_session(struct run *run, const struct session_config *config, 
 
 gboolean run_open_guest(struct run *run, GError **error)
 {
-	const struct session_config config = run_session_config(run->req, run->image, run->rundir, run->accel);
+	struct session_config config = run_session_config(run->req, run->image, run->rundir, run->accel);
 
+	if (run->start) {
+		if (!start_fits(run->start, run, &config, error))
+			return FALSE;
+		start_apply(run->start, &config);
+	}
 	return run_open_session(run, &config, error);
 }
 
@@ -379,6 +405,7 @@ void run_clear(struct run *run)
 	g_free(run->mkfs);
 	if (run->loaded)
 		g_ptr_array_unref(run->loaded);
+	start_free(run->start);
 }
 
 static void add_hint(GError **error, const char *dir)
@@ -496,20 +523,40 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	return conclude(run, out, local, error);
 }
 
-gboolean run_execute(const struct run_request *req, struct run_outcome *ret, GError **error)
+/* Before anything is built or started: does the snapshot exist, is it whole, is it for this? */
+static gboolean open_start(struct run *run, const struct scenario *scenario, GError **error)
 {
-	const struct scenario *scenario = req->replay ? &scenario_replay :
-		find_scenario(req->scenario, error);
+	if (!run->req->snapshot)
+		return TRUE;
+	if (scenario->alone && !run->req->replay) {
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "the scenario %s makes its guests by itself: not from a snapshot",
+			    scenario->name);
+		return FALSE;
+	}
+	run->start = start_open(run->req, error);
+	if (run->start)
+		run->req = start_request(run->start);
+	return run->start != NULL;
+}
+
+gboolean run_execute(const struct run_request *request, struct run_outcome *ret, GError **error)
+{
+	const struct scenario *scenario = request->replay ? &scenario_replay :
+		run_find_scenario(request->scenario, error);
 	VX_GUARD(guest_free) struct guest_image *image = NULL;
-	struct run run = { .req = req, .phase = "setup" };
+	struct run run = { .req = request, .phase = "setup" };
 	gint64 began = g_get_monotonic_time();
 	struct rundir_reaped reaped = { 0 };
 	struct rundir *rundir = NULL;
+	const struct run_request *req;
 	gboolean ok = FALSE;
 
 	if (!scenario)
 		return FALSE;
 	run.loaded = g_ptr_array_new_with_free_func(g_free);
+	if (!open_start(&run, scenario, error))
+		goto out;
+	req = run.req;
 	/* For a foreign guest, an image only says which kernel its module is built for. */
 	if ((!req->ssh || req->target->module == TARGET_SOURCE) &&
 	    !(image = guest_find(req->cachedir, req->kernel_release, error)))

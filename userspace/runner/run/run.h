@@ -31,6 +31,7 @@ struct run_request {
 	const char *source;		/* of a target built from source, or NULL */
 	const char *module_params;	/* for insmod, beside the target's own; or NULL */
 	const char *faults;		/* of the scenario faults, only these: words with commas between; or NULL */
+	const char *operations;		/* of the scenario file-operations, only these or these groups; or NULL */
 	const char *mount_options;	/* instead of the target's; or NULL */
 	const char *outdir;		/* made if absent; its `latest` points to the run */
 	const char *cachedir, *agent, *kernel_release;
@@ -42,6 +43,8 @@ struct run_request {
 	const struct ssh_config *ssh;
 	const char *device;		/* block device in a foreign guest */
 	char **noise;			/* patterns of known noise, or NULL */
+	const char *snapshot;		/* start from it instead of a booted guest (snapshot.h); or NULL */
+	gint64 snapshot_made;		/* the one that was made then, and no other; 0: any */
 	gboolean dump;			/* the guest's memory at the first finding that matters */
 	const char *handlers;		/* folder of the user's recovery handlers (recover.c), or NULL */
 	struct replay *replay;		/* replay.c's own: the steps of another run instead of a scenario */

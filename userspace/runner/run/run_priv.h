@@ -8,6 +8,16 @@
 #include "run.h"
 #include "session.h"
 
+/* The set-up, in order: nothing of the target, its module, a formatted device too. */
+enum run_upto { RUN_BOOTED, RUN_LOADED, RUN_FORMATTED };
+
+/* A step by its name, the `count`th time that it ends well; run_step() refuses the next one that exercises the target. */
+struct stop {
+	const char *name;
+	guint count, times;			/* wanted, seen */
+	GPtrArray *seen;			/* names of all steps so far, each once */
+};
+
 struct run {
 	const struct run_request *req;
 	struct session *session;
@@ -19,11 +29,15 @@ struct run {
 	guint64 cycle;
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */
+	enum run_upto stage;			/* how far the set-up is */
+	struct start *start;			/* the snapshot that the guest starts from; NULL: none */
+	struct stop *stop;			/* the step that the run ends with; NULL: none */
 	gboolean dumped;			/* once a run, tried or done */
 	guint dump_timer;
 	struct vx_req_trace traced;		/* what the guest was last asked to trace */
 	gboolean tracing;			/* it was asked */
 	guint recoveries;			/* attempts so far */
+	guint recoveries_more;			/* that the scenario may have beyond recovery.attempts */
 	gboolean has_point;			/* the guest as run_setup() and run_trace() left it is kept */
 	guint behind;				/* findings that are the matter of a guest we have left behind */
 	const struct guest_image *image;	/* what run_open_session() makes a guest of */
@@ -83,6 +97,9 @@ gboolean run_guest_is_hurt(const struct run *run);
 gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_on, gboolean *recovered,
 		     GError **error);
 
+/* Lets the console come to rest, so that what a step has caused is not found during the next; 0.4 s at most. */
+void run_settle(struct run *run);
+
 /* The same, for a guest that is merely of no more use for what comes next. */
 gboolean run_put_back(struct run *run, const char *cause, gboolean *go_on, GError **error);
 
@@ -93,9 +110,10 @@ void control_note(struct run *run, const struct run_outcome *out, const GError *
 
 /* setup.c: module, type, mkfs, mount point; FALSE with `error`, or *usable FALSE: the target failed. */
 gboolean run_setup(struct run *run, gboolean *usable, GError **error);
-/* Only so far: nothing of the target, its module, a formatted device too. */
-enum run_upto { RUN_BOOTED, RUN_LOADED, RUN_FORMATTED };
+/* Only so far; what the snapshot has that the guest started from is not done again. */
 gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, GError **error);
+/* The device anew; *usable FALSE: mkfs failed. */
+gboolean run_format(struct run *run, gboolean *usable, GError **error);
 gboolean run_teardown(struct run *run, GError **error);
 
 gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
@@ -112,12 +130,28 @@ void run_clear(struct run *run);
 /* A guest as it is at a run's beginning; in place of the present one, if any. */
 gboolean run_open_guest(struct run *run, GError **error);
 
+/*
+ * start.c: a run that starts from a snapshot. open: the snapshot is whole, locked against removal, and of this target;
+ * its machine is put into a copy of the request, which the run then has. fits: is it of this agent, QEMU, module...? If so, the
+ * session starts from it; asked once, before the first guest. set_up: what the snapshot has of the set-up.
+ */
+struct start;
+struct start *start_open(const struct run_request *req, GError **error);
+void start_free(struct start *start);
+const struct run_request *start_request(const struct start *start);
+gboolean start_fits(struct start *start, const struct run *run, const struct session_config *session, GError **error);
+void start_apply(const struct start *start, struct session_config *session);
+void start_set_up(const struct start *start, struct run *run);
+gboolean start_mounted(const struct start *start);
+json_t *start_json(const struct start *start);
+
 struct scenario {
 	const char *name, *description;
 	gboolean alone;			/* does its own set-up and teardown */
 	gboolean (*run)(struct run *run, GError **error);
 };
-extern const struct scenario scenario_mount_cycles, scenario_faults;
+const struct scenario *run_find_scenario(const char *name, GError **error);
+extern const struct scenario scenario_mount_cycles, scenario_file_operations, scenario_faults;
 /* replay.c; not in the users' list. */
 extern const struct scenario scenario_replay;
 /* What a replay's record says of the run that it repeats. */

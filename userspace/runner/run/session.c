@@ -144,8 +144,8 @@ static void session_note_ready(struct session *s)
 {
 	s->ready_ms = (double)(g_get_monotonic_time() - s->began) / 1000;
 	if (s->sink.note)
-		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s, s:f}", "event", "ready",
-						    "how", s->how, "ms", s->ready_ms));
+		s->sink.note(s->sink.ctx, json_pack("{s:s, s:s, s:f, s:f}", "event", "ready",
+						    "how", s->how, "ms", s->ready_ms, "clock_off_ms", s->clock_off_ms));
 }
 
 struct session *session_open(const struct session_config *config, const struct session_sink *sink,
@@ -210,10 +210,20 @@ gboolean session_greet(struct session *s, guint timeout_ms, GError **error)
 	link_hello(s->link, ++s->epoch, s->config.ssh ? 0 : now);
 	if (!session_await(s, VX_MSG_HELLO, 0, timeout_ms, "the greeting", error))
 		return FALSE;
-	return session_take_greeting(s, error);
+	return session_take_greeting(s, now, error);
 }
 
-gboolean session_take_greeting(struct session *s, GError **error)
+/* Between question and answer the guest cannot be told to be wrong. */
+static double off_ms(guint64 asked_ns, guint64 guest_ns)
+{
+	const double now = (double)g_get_real_time() * 1000;
+
+	if ((double)guest_ns < (double)asked_ns)
+		return ((double)guest_ns - (double)asked_ns) / 1e6;
+	return (double)guest_ns > now ? ((double)guest_ns - now) / 1e6 : 0;
+}
+
+gboolean session_take_greeting(struct session *s, guint64 asked_ns, GError **error)
 {
 	const GByteArray *got = s->wait.payload;
 	struct vx_msg_hello msg;
@@ -229,6 +239,7 @@ gboolean session_take_greeting(struct session *s, GError **error)
 			    msg.protocol, VX_PROTOCOL_VERSION);
 		return FALSE;
 	}
+	s->clock_off_ms = off_ms(asked_ns, msg.realtime_ns);
 	g_free(s->greeting);
 	s->greeting = g_strndup((const char *)got->data + sizeof(msg), got->len - sizeof(msg));
 	return TRUE;
@@ -257,6 +268,11 @@ const char *session_how(const struct session *s)
 double session_ready_ms(const struct session *s)
 {
 	return s->ready_ms;
+}
+
+double session_clock_off_ms(const struct session *s)
+{
+	return s->clock_off_ms;
 }
 
 const char *session_greeting(const struct session *s)

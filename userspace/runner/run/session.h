@@ -5,7 +5,8 @@
  * and come back when the guest is lost.
  *
  * Errors: G_IO_ERROR_CANCELLED; SESSION_LOST (the guest is gone or silent: a
- * verdict's matter, session_lost() says why); VX_ERROR for what is ours.
+ * verdict's matter, session_lost() says why); VX_ERROR for what is ours. SESSION_STOPPED is run_step()'s: the
+ * step that the run was to end with has been done.
  */
 #ifndef VEXLAB_SESSION_H
 #define VEXLAB_SESSION_H
@@ -23,7 +24,7 @@
 
 #define SESSION_ERROR session_error_quark()
 GQuark session_error_quark(void);
-enum { SESSION_LOST = 1 };
+enum { SESSION_LOST = 1, SESSION_STOPPED };
 
 /* Borrowed for the life of the session. */
 struct session_config {
@@ -86,6 +87,11 @@ const char *session_device(const struct session *session);
 /* "warm", "cold", "snapshot", "ssh" and how long it took to the agent's answer. */
 const char *session_how(const struct session *session);
 double session_ready_ms(const struct session *session);
+/*
+ * How far the guest's CLOCK_REALTIME was off the host's at the last greeting (the first, or after a restore), as the
+ * guest read it; 0: it lay between question and answer. A guest over SSH has a clock of its own.
+ */
+double session_clock_off_ms(const struct session *session);
 /* "key=value\n" lines of the agent's greeting. */
 const char *session_greeting(const struct session *session);
 
@@ -135,7 +141,7 @@ gboolean session_vm_lives(const struct session *session);
  * to an older one too. Connections over a forwarded SSH port are the caller's to make again.
  *
  * Notes: {"event":"point made", "name", "ms"}; {"event":"restoring", "name"}, then
- * {"event":"restored", "name", "ms", "how"}: "standby", "file" or "boot"; ms until the agent has answered.
+ * {"event":"restored", "name", "ms", "how", "clock_off_ms"}: "standby", "file" or "boot"; ms until the agent has answered.
  */
 #define SESSION_READY	"ready"
 gboolean session_point_make(struct session *session, const char *name, GError **error);

@@ -340,8 +340,10 @@ static void note(struct session *s, const char *event, const char *name, gint64 
 
 	if (began)
 		json_object_set_new(json, "ms", json_real((double)(g_get_monotonic_time() - began) / 1000));
-	if (how)
+	if (how) {
 		json_object_set_new(json, "how", json_string(how));
+		json_object_set_new(json, "clock_off_ms", json_real(s->clock_off_ms));
+	}
 	s->sink.note(s->sink.ctx, json);
 }
 

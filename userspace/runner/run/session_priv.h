@@ -60,6 +60,7 @@ struct session {
 	char *probe;			/* kmod-probe's module, NULL: there is none */
 	const char *how;
 	double ready_ms;
+	double clock_off_ms;		/* of the guest's CLOCK_REALTIME at the last greeting; 0: within what it took */
 };
 
 gboolean session_open_vm(struct session *s, GError **error);
@@ -89,7 +90,7 @@ void session_link(struct session *s, const struct link_transport *transport);
 gboolean session_await(struct session *s, guint16 type, guint64 id, guint timeout_ms,
 		       const char *what, GError **error);
 gboolean session_greet(struct session *s, guint timeout_ms, GError **error);
-gboolean session_take_greeting(struct session *s, GError **error);
+gboolean session_take_greeting(struct session *s, guint64 asked_ns, GError **error);
 void session_channel(void *ctx, const void *data, gsize len);
 void session_console(void *ctx, const void *data, gsize len);
 

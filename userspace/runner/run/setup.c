@@ -153,7 +153,7 @@ static gboolean load_module(struct run *run, gboolean *usable, GError **error)
 	return ok;
 }
 
-static gboolean format_device(struct run *run, gboolean *usable, GError **error)
+gboolean run_format(struct run *run, gboolean *usable, GError **error)
 {
 	g_auto(GStrv) argv = NULL;
 	struct step_spec spec = {
@@ -162,7 +162,8 @@ static gboolean format_device(struct run *run, gboolean *usable, GError **error)
 	};
 	enum step_outcome outcome;
 
-	if (run->built && run->built->mkfs) {
+	*usable = TRUE;
+	if (run->built && run->built->mkfs && !run->mkfs) {
 		run->mkfs = g_build_filename(session_workdir(run->session), "mkfs.target", NULL);
 		if (!run_put(run, run->built->mkfs, run->mkfs, 0755, error))
 			return FALSE;
@@ -197,6 +198,29 @@ static gboolean check_device(struct run *run, GError **error)
 	return FALSE;
 }
 
+/* What is missing of it. */
+static gboolean set_up_target(struct run *run, enum run_upto upto, gboolean *usable, GError **error)
+{
+	enum step_outcome outcome;
+
+	if (run->start && start_mounted(run->start)) {
+		if (!run_umount(run, &outcome, error))
+			return FALSE;
+		*usable = outcome == STEP_OK && !run_guest_is_hurt(run);
+	}
+	if (*usable && upto >= RUN_LOADED && run->stage < RUN_LOADED) {
+		if (!load_module(run, usable, error))
+			return FALSE;
+		run->stage = *usable ? RUN_LOADED : run->stage;
+	}
+	if (*usable && upto >= RUN_FORMATTED && run->stage < RUN_FORMATTED) {
+		if (!run_format(run, usable, error))
+			return FALSE;
+		run->stage = *usable ? RUN_FORMATTED : run->stage;
+	}
+	return TRUE;
+}
+
 gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, GError **error)
 {
 	const char *strings[] = { NULL, NULL };
@@ -212,9 +236,11 @@ gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, G
 					   "target", NULL);
 	run->fstype = g_strdup(run->req->target->fstype);
 	strings[0] = run->mountpoint;
+	run->stage = RUN_BOOTED;
+	if (run->start)
+		start_set_up(run->start, run);
 	return check_device(run, error) && must(run, &mkdir, NULL, error) &&
-	       (upto < RUN_LOADED || load_module(run, usable, error)) &&
-	       (upto < RUN_FORMATTED || !*usable || format_device(run, usable, error));
+	       set_up_target(run, upto, usable, error);
 }
 
 gboolean run_setup(struct run *run, gboolean *usable, GError **error)

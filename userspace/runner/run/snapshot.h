@@ -19,8 +19,11 @@ enum snapshot_point snapshot_point_parse(const char *name);
 
 struct snapshot {
 	char *name, *target, *fstype;	/* fstype "" where it is not known yet */
+	char *target_file, *source;	/* source "": the target's own, or none */
+	char **modules;			/* that were loaded, in order; never NULL */
 	char *release;			/* of the kernel */
-	enum snapshot_point point;
+	enum snapshot_point point;	/* how far the set-up was */
+	char *step;			/* the step that it was made after; "": the point itself */
 	gint64 made;			/* seconds since the epoch */
 	guint64 bytes;			/* on disk */
 	unsigned int memory_mib, vcpus, device_mib;
@@ -28,22 +31,29 @@ struct snapshot {
 };
 void snapshot_free(struct snapshot *snapshot);
 
+/* The target's file, for those who do not name the target. NULL and `error`: there is no such snapshot. Caller frees. */
+char *snapshot_target(const char *cachedir, const char *name, GError **error);
+
 /*
- * `request`: config, target, source, cachedir, agent, kernel_release, force_tcg, cold, progress and cancellable are used;
+ * `request`: config, target, source, cachedir, agent, kernel_release, force_tcg, cold, scenario, progress and cancellable are used;
  * for all but create only cachedir, agent, config, progress and cancellable. `rundir`: the process's one.
  */
 
 /* Of struct snapshot, by name; never NULL. */
 GPtrArray *snapshot_list(const struct run_request *request, struct rundir *rundir);
 
-/* Brings a guest to the point and keeps it, in the place of one of that name. */
+/*
+ * Brings a guest to `at` and keeps it, in the place of one of that name. `at` is a point, or a step of the request's
+ * scenario by its name: after the first time that it ends well, or with "@N" the Nth.
+ */
 gboolean snapshot_create(const struct run_request *request, struct rundir *rundir, const char *name,
-			 enum snapshot_point point, GError **error);
+			 const char *at, GError **error);
 
 /* Is it whole and of use, does the guest come up from it, answer, and is everything as it was left? */
 struct snapshot_trial {
 	double check_ms;	/* digest, and with `thorough` qemu-img check */
 	double ready_ms;	/* from the start of QEMU to the agent's answer */
+	double clock_off_ms;	/* of the guest's clock then: session.h */
 };
 gboolean snapshot_try(const struct run_request *request, struct rundir *rundir, const char *name, gboolean thorough,
 		      struct snapshot_trial *ret, GError **error);

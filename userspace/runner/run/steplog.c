@@ -127,6 +127,8 @@ json_t *steplog_run(const struct run *run, json_t *json)
 
 	json_object_update(json, more);
 	json_decref(more);
+	if (run->start)
+		json_object_set_new(json, "snapshot", start_json(run->start));
 	if (req->replay)
 		replay_note_origin(req->replay, json);
 	return json;

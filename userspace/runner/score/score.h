@@ -43,6 +43,8 @@ void score_verdict(const struct analysis *analysis, struct verdict *ret);
 const char *verdict_result(const struct verdict *verdict);
 /* "ready", "ready with conditions", "not ready", "not judged". */
 const char *verdict_readiness(const struct verdict *verdict);
+/* What to look at first: the gravest that counts. NULL: nothing. Borrowed. */
+const struct finding *verdict_finding(const struct analysis *analysis);
 /* One sentence on what to do next. Caller frees. */
 char *verdict_recommendation(const struct verdict *verdict, const struct analysis *analysis);
 
