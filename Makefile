@@ -4,7 +4,7 @@
 #
 #	make run [TARGET=ext4] [VEXFS=/path/to/source] [ARGS=...]	install what is missing, build, make the guest, run
 #	make test							the same, then every test
-#	make setup | all | guest | bench | reliability | lint | fuzz | clean
+#	make setup | all | guest | bench | reliability | endurance | lint | fuzz | clean
 #
 # V=1 shows commands. A folder sees only the headers that its line in "Who may
 # include whom" names: a detector that includes vm.h does not compile.
@@ -39,7 +39,7 @@ BPFTOOL	:= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
 VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 
 # Entry points that must work on an empty machine come first: they install, then call make again.
-ENTRY	:= setup run test bench reliability guest clean lint help
+ENTRY	:= setup run test bench reliability endurance guest clean lint help
 ifneq ($(filter-out $(ENTRY),$(or $(MAKECMDGOALS),all)),)
 NEED_TOOLS := 1
 endif
@@ -99,7 +99,7 @@ ifdef NEED_TOOLS
 $(shell mkdir -p $(B); echo '$(flags_text)' | cmp -s - $(FLAGS_STAMP) || echo '$(flags_text)' >$(FLAGS_STAMP))
 endif
 
-.PHONY: all setup run test bench reliability guest lint fuzz clean help check unit integration FORCE
+.PHONY: all setup run test bench reliability endurance guest lint fuzz clean help check unit integration FORCE
 all: $(B)/vexlab $(B)/vexlab-agent $(B)/vexlab-init
 
 help:
@@ -130,6 +130,12 @@ reliability: setup
 	@$(MAKE) -j$(JOBS) all
 	@$(B)/vexlab guest build
 	@tests/reliability/run.sh $(B) $(FAULTS)
+
+endurance: setup
+	@$(MAKE) -j$(JOBS) all
+	@$(B)/vexlab guest build
+	@$(MAKE) -j$(JOBS) $(B)/tests/integration/test_endurance $(B)/tests/integration/test_survival
+	@tests/endurance/run.sh $(B) $(SEED)
 
 guest: setup
 	@$(MAKE) -j$(JOBS) all
@@ -194,6 +200,7 @@ $(eval $(call compile_rule,san,userspace/common,$(SAN) $(call inc,common),))
 $(foreach d,$(filter-out vm,$(HOST_DIRS)),\
 	$(eval $(call compile_rule,san,$R/$d,$(SAN) $(call inc,$d) $(PKG_CFLAGS),)))
 $(eval $(call compile_rule,san,$R/vm,$(SAN) $(call inc,vm) $(PKG_CFLAGS) $(VIRT_CFLAGS),))
+$(eval $(call compile_rule,san,userspace/agent,$(SAN) $(call inc,agent),))
 $(eval $(call compile_rule,san,tests,$(SAN) $(call inc,tests) -DVX_TREE='"$(CURDIR)"' $(PKG_CFLAGS),))
 
 san_lib		:= $(B)/san/libvexlab.a
@@ -201,9 +208,16 @@ $(san_lib): $(call obj,$(common_src) $(host_src),san)
 	@rm -f $@
 	$(call msg,AR,$@)ar rcs $@ $^
 
-$(B)/tests/%: $(B)/san/tests/%.o $(san_lib)
+# Of the agent what does a step's work: it needs no guest.
+agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c)
+agent_lib	:= $(B)/san/libagent.a
+$(agent_lib): $(call obj,$(agent_ops_src),san)
+	@rm -f $@
+	$(call msg,AR,$@)ar rcs $@ $^
+
+$(B)/tests/%: $(B)/san/tests/%.o $(agent_lib) $(san_lib)
 	@mkdir -p $(@D)
-	$(call msg,LD,$@)$(CC) $(SAN) -o $@ $< $(san_lib) $(PKG_LIBS) $(VIRT_LIBS) -lcmocka -lpthread
+	$(call msg,LD,$@)$(CC) $(SAN) -o $@ $< $(agent_lib) $(san_lib) $(PKG_LIBS) $(VIRT_LIBS) -lcmocka -lpthread
 $(B)/tests/bench/%: $(B)/host/tests/bench/%.o $(host_obj)
 	@mkdir -p $(@D)
 	$(call msg,LD,$@)$(CC) -o $@ $^ $(PKG_LIBS) $(VIRT_LIBS)

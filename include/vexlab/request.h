@@ -57,6 +57,8 @@ enum vx_feature {
  *	WRITE		s: path, text: one write(2) into a file that is there; value: bytes written
  *	STATFS		s: path; value: f_type; output: "bsize blocks bfree files ffree\n"
  *	FAULT		n: enum vx_fault; FLOOD: n: bytes; value: bytes written
+ *	FILE_OP		s: operation (file_ops.h), a directory for it, mount point ("": not told);
+ *			value: enum vx_file_result; output: what is wrong or missing, its first line stable
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -76,6 +78,7 @@ enum vx_step_op {
 	VX_STEP_STATFS		= 14,
 	VX_STEP_WRITE		= 15,
 	VX_STEP_FAULT		= 16,
+	VX_STEP_FILE_OP		= 17,
 	VX_STEP_OPS,
 };
 
@@ -85,6 +88,13 @@ enum vx_fault {
 	VX_FAULT_STOP	= 2,		/* the agent, by SIGSTOP */
 	VX_FAULT_REBOOT	= 3,		/* at once, nothing is synced */
 	VX_FAULT_FLOOD	= 4,		/* so many bytes to the console */
+};
+
+enum vx_file_result {
+	VX_FILE_DONE		= 0,	/* with an error: the filesystem refused */
+	VX_FILE_UNSUPPORTED	= 1,	/* no error: the filesystem does not have it */
+	VX_FILE_WRONG		= 2,	/* with -EBADMSG: it works where it must not, or does something else */
+	VX_FILE_CORRUPT		= 3,	/* with -EBADMSG: data or names are not what was written */
 };
 
 struct vx_req_step {

@@ -11,7 +11,7 @@ set -euo pipefail
 B=${1:?usage: tests/reliability/run.sh BUILD [FAULT,...]}
 FAULTS=${2:-}
 PAGE=docs/RELIABILITY.md
-BEGIN='<!-- faults: begin -->' END='<!-- faults: end -->'
+. tests/page.sh
 dir=$(mktemp -d -t vexlab-reliability.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 
@@ -19,24 +19,6 @@ trap 'rm -rf "$dir"' EXIT
 run() {
 	"$B/vexlab" run --target faultfs --scenario faults ${FAULTS:+--faults "$FAULTS"} --control none \
 		--output "$dir" --set recovery.attempts=1000 --set watch.heartbeat_s=5 >"$dir/out" || status=$?
-}
-
-machine() {
-	printf 'Made by `make reliability` on %s CPUs, %s, %s; load at its end %s.\n\n' "$(nproc)" \
-		"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(date -u +%Y-%m-%d)" \
-		"$(cut -d' ' -f1 /proc/loadavg)"
-}
-
-write_page() {
-	grep -qF -- "$BEGIN" "$PAGE" && grep -qF -- "$END" "$PAGE" || {
-		echo "$PAGE has no place for the table: the lines $BEGIN and $END" >&2
-		exit 1
-	}
-	awk -v begin="$BEGIN" -v end="$END" -v table="$dir/table" '
-		$0 == end { skip = 0 }
-		!skip { print }
-		$0 == begin { skip = 1; while ((getline line <table) > 0) print line }' "$PAGE" >"$dir/page"
-	cat "$dir/page" >"$PAGE"
 }
 
 status=0
@@ -47,9 +29,9 @@ if ((status > 4)) || [[ ! -s $dir/latest/faults.md ]]; then
 	echo "the run did not come to its end: exit status $status" >&2
 	exit 1
 fi
-{ machine; cat "$dir/latest/faults.md"; } >"$dir/table"
+{ made_by 'make reliability'; cat "$dir/latest/faults.md"; } >"$dir/table"
 cat "$dir/table"
-[[ -n $FAULTS ]] || write_page
+[[ -n $FAULTS ]] || insert "$PAGE" faults "$dir/table"
 # "39 faults: 39 done, 39 as they must be."
 read -r all _ rows _ good _ < <(tail -n 1 "$dir/latest/faults.md")
 ((all == rows && rows == good))

@@ -139,6 +139,38 @@ static void test_kernel_is_blamed_for_its_own(void **state)
 	stop(&bed);
 }
 
+#define NULL_JUMP \
+	"[   61.500000] BUG: kernel NULL pointer dereference, address: 0000000000000000\n" \
+	"[   61.500001] #PF: supervisor instruction fetch in kernel mode\n" \
+	"[   61.500002] Oops: Oops: 0010 [#1] PREEMPT SMP NOPTI\n[   61.500003] RIP: 0010:0x0\n" \
+	"[   61.500004] Call Trace:\n[   61.500005]  <TASK>\n[   61.500006]  filemap_page_mkwrite+0x114/0x1b0\n" \
+	"[   61.500007]  do_page_mkwrite+0x4a/0xa0\n[   61.500008]  do_fault+0x192/0x550\n" \
+	"[   61.500009]  </TASK>\n[   61.500010] ---[ end trace 0000000000000000 ]---\n"
+
+/* An operation that it does not fill in is the module's, though none of its frames is on the stack. */
+static void test_null_call_is_the_targets(void **state)
+{
+	struct bed bed;
+
+	start(&bed, RUN);
+	step(&bed, 7, TRUE, 101 * S);
+	text(&bed, VX_REC_CONSOLE, NULL_JUMP, 101 * S + S / 2);
+	beat(&bed, 102 * S);
+	assert_string_equal(only(&bed)->title,
+			    "BUG: unable to handle kernel NULL pointer dereference in filemap_page_mkwrite");
+	assert_string_equal(only(&bed)->function, "filemap_page_mkwrite");
+	assert_int_equal(only(&bed)->blame, BLAME_MODULE);
+	stop(&bed);
+
+	/* But not while nothing of it is tried. */
+	start(&bed, RUN);
+	step(&bed, 7, FALSE, 101 * S);
+	text(&bed, VX_REC_CONSOLE, NULL_JUMP, 101 * S + S / 2);
+	beat(&bed, 102 * S);
+	assert_int_equal(only(&bed)->blame, BLAME_KERNEL);
+	stop(&bed);
+}
+
 /* The bytes came during step 8, but were printed during 7; or before there was any step. */
 static void test_older_than_the_step(void **state)
 {
@@ -332,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_module_is_blamed_by_its_frames),
 		cmocka_unit_test(test_stall_names_the_target_s_function),
 		cmocka_unit_test(test_kernel_is_blamed_for_its_own),
+		cmocka_unit_test(test_null_call_is_the_targets),
 		cmocka_unit_test(test_older_than_the_step),
 		cmocka_unit_test(test_paused_guest),
 		cmocka_unit_test(test_begun_before_the_step),

@@ -133,6 +133,51 @@ static void test_killed_by_a_signal(void **state)
 	feed_end(&f);
 }
 
+/* What a file operation says becomes part of the title: it is the same in any build. */
+static void test_file_operation(void **state)
+{
+	struct feed refused = feed_begin("append", "fileop"), wrong = feed_begin("append", "fileop");
+	struct feed corrupt = feed_begin("append", "fileop"), mute = feed_begin("append", "fileop");
+
+	step_ends(&refused, -EIO, VX_FILE_DONE, "write: Input/output error\nat byte 7\n");
+	expect_title(&refused, "append failed: write: Input/output error");
+	assert_null(feed_finding(&refused, 0)->kind);
+	step_ends(&wrong, -EBADMSG, VX_FILE_WRONG, "rename works, and must not\n");
+	expect_title(&wrong, "append: rename works, and must not");
+	assert_string_equal(feed_finding(&wrong, 0)->kind, "wrong-result");
+	step_ends(&corrupt, -EBADMSG, VX_FILE_CORRUPT, "wrong content read back\nbyte 3\n");
+	expect_title(&corrupt, "append: wrong content read back");
+	assert_string_equal(feed_finding(&corrupt, 0)->kind, "data-corruption");
+	assert_int_equal(feed_finding(&corrupt, 0)->severity, SEV_HIGH);
+	assert_int_equal(feed_finding(&corrupt, 0)->blame, BLAME_MODULE);
+	step_ends(&mute, -EIO, 0, "");
+	expect_title(&mute, "append failed: Input/output error");
+	feed_end(&refused);
+	feed_end(&wrong);
+	feed_end(&corrupt);
+	feed_end(&mute);
+}
+
+static void test_file_operation_that_is_no_finding(void **state)
+{
+	struct feed f = feed_begin("punch-hole", "fileop");
+
+	step_ends(&f, 0, VX_FILE_UNSUPPORTED, "fallocate: Operation not supported\n");
+	take(&f, detect_finish(f.detect));
+	assert_int_equal(f.findings->len, 0);
+	feed_end(&f);
+}
+
+static void test_file_operation_that_was_killed(void **state)
+{
+	struct feed f = feed_begin("append", "fileop");
+
+	step_ends(&f, -EOWNERDEAD, 0, "the kernel killed the step's thread\n");
+	take(&f, detect_finish(f.detect));
+	expect_title(&f, "append failed: killed by the kernel");
+	feed_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +190,9 @@ int main(void)
 		cmocka_unit_test(test_another_steps_crash),
 		cmocka_unit_test(test_no_crash),
 		cmocka_unit_test(test_killed_by_a_signal),
+		cmocka_unit_test(test_file_operation),
+		cmocka_unit_test(test_file_operation_that_is_no_finding),
+		cmocka_unit_test(test_file_operation_that_was_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

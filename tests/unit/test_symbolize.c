@@ -44,6 +44,22 @@
 	"	x += 12345; x *= 3; x ^= 99; x -= 4;\n"			\
 	"}\n"
 
+/* An inlined helper of the kernel's, and one of the module's own in a header. */
+#define SOURCE_C \
+	"#include \"include/linux/helper.h\"\n"				\
+	"#include \"own.h\"\n"						\
+	"void caller(void);\n"						\
+	"void caller(void)\n"						\
+	"{\n"								\
+	"	helper();\n"						\
+	"	own();\n"						\
+	"}\n"
+#define HEADER(name) \
+	"static inline __attribute__((always_inline)) void " name "(void)\n" \
+	"{\n"								\
+	"	asm volatile(\"mark_" name ": nop\");\n"			\
+	"}\n"
+
 static char *dir, *object;
 
 static void sh(const char *command)
@@ -130,14 +146,18 @@ static int compile(void **state)
 	object = g_build_filename(dir, "all.o", NULL);
 	put("a.c", SOURCE_A);
 	put("b.c", SOURCE_B);
-	sh("gcc -g -O2 -fno-pic -c a.c b.c && ld -r -o all.o a.o b.o && gcc -O2 -fno-pic -c a.c -o nodebug.o");
+	put("c.c", SOURCE_C);
+	put("own.h", HEADER("own"));
+	sh("mkdir -p include/linux");
+	put("include/linux/helper.h", HEADER("helper"));
+	sh("gcc -g -O2 -fno-pic -c a.c b.c c.c && ld -r -o all.o a.o b.o c.o && gcc -O2 -fno-pic -c a.c -o nodebug.o");
 	read_symbols();
 	return 0;
 }
 
 static int cleanup(void **state)
 {
-	sh("rm -f ./*");
+	sh("rm -rf ./*");
 	g_rmdir(dir);
 	g_free(dir);
 	g_free(object);
@@ -193,6 +213,26 @@ static void test_inlined(void **state)
 	expect(places, 1, "middle", "a.c", 9, TRUE);
 	expect(places, 2, "outer", "a.c", 19, FALSE);
 	g_ptr_array_unref(places);
+}
+
+/* Not the line of a helper that everybody uses, but the one that uses it. */
+static void test_own_place(void **state)
+{
+	VX_GUARD(symbolizer_free) struct symbolizer *sym = open_all();
+	struct stack_frame helper = frame_of("caller", "mark_helper"), own = frame_of("caller", "mark_own");
+	g_autoptr(GPtrArray) none = g_ptr_array_new();
+	GPtrArray *places;
+
+	assert_int_equal(symbolizer_resolve(sym, &helper, &places), SYMBOLIZED);
+	expect(places, 0, "helper", "helper.h", 3, TRUE);
+	assert_ptr_equal(source_place_own(places), g_ptr_array_index(places, 1));
+	expect(places, 1, "caller", "c.c", 6, FALSE);
+	g_ptr_array_unref(places);
+	assert_int_equal(symbolizer_resolve(sym, &own, &places), SYMBOLIZED);
+	assert_ptr_equal(source_place_own(places), g_ptr_array_index(places, 0));
+	expect(places, 0, "own", "own.h", 3, TRUE);
+	g_ptr_array_unref(places);
+	assert_null(source_place_own(none));
 }
 
 static void test_return_address(void **state)
@@ -290,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_name_by_size),
 		cmocka_unit_test(test_inlined),
+		cmocka_unit_test(test_own_place),
 		cmocka_unit_test(test_return_address),
 		cmocka_unit_test(test_what_cannot_be_resolved),
 		cmocka_unit_test(test_frames_as_printed),

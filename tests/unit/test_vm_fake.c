@@ -107,7 +107,7 @@ static int set_up(void **state)
 		.console = "boot", .agent = echo, .channel_fd = -1, .calls = g_string_new(NULL),
 	};
 	f->config = (struct vm_config) { .name = "test", .driver_data = &f->script };
-	f->sink = (struct vm_sink) { on_console, on_channel, on_gone, &f->told };
+	f->sink = (struct vm_sink) { on_console, on_channel, on_gone, NULL, &f->told };
 	*state = f;
 	return 0;
 }

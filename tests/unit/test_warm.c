@@ -14,6 +14,7 @@
 
 #include "error.h"
 #include "fsutil.h"
+#include "store.h"
 #include "warm.h"
 
 #define STATE_BYTES	(64ll << 20)	/* most of it a hole */
@@ -161,6 +162,28 @@ static void test_one_writer(void **state)
 	assert_int_equal(vx_error_exit_code(error), 74);
 }
 
+/* Of a writer that died: its lock is free. One that lives keeps what it has. */
+static void test_half_made_ones_go(void **state)
+{
+	g_autofree char *key = key_of("a"), *dir = g_build_filename(cache, "warm", NULL), *mine = NULL, *found = NULL;
+	g_autofree char *dead = g_build_filename(dir, ".new-dead", NULL), *gone = g_build_filename(dir, ".old-gone", NULL);
+	struct warm_writer *w;
+
+	store_tidy(dir);
+	store(key);
+	assert_int_equal(fs_mkdir(dead, 0700, NULL) + fs_mkdir(gone, 0700, NULL), 2);
+	store_tidy(dir);
+	assert_false(g_file_test(dead, G_FILE_TEST_EXISTS) || g_file_test(gone, G_FILE_TEST_EXISTS));
+	found = warm_find(cache, key, NULL);
+	assert_non_null(found);
+	w = warm_begin(cache, key, 1 << 20, NULL);
+	assert_non_null(w);
+	mine = g_path_get_dirname(warm_writer_path(w));
+	store_tidy(dir);
+	assert_true(g_file_test(mine, G_FILE_TEST_EXISTS));
+	warm_abort(w);
+}
+
 static void test_least_recently_used_goes(void **state)
 {
 	g_autofree char *found = NULL, *first = key_of("0"), *second = key_of("1"), *path = NULL;
@@ -189,6 +212,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_damage_is_noticed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_key_depends_on_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_writer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_half_made_ones_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_least_recently_used_goes, set_up, tear_down),
 	};
 

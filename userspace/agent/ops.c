@@ -199,6 +199,7 @@ static const struct {
 	[VX_STEP_STATFS]	= { op_statfs, 1 },
 	[VX_STEP_WRITE]		= { op_write, 2 },
 	[VX_STEP_FAULT]		= { op_fault, 0 },
+	[VX_STEP_FILE_OP]	= { op_file, 2 },
 };
 
 int op_execute(struct op_run *run)

@@ -80,5 +80,7 @@ int op_umount(struct op_run *run);
 int op_files(struct op_run *run);
 /* op_fault.c */
 int op_fault(struct op_run *run);
+/* fileops.c */
+int op_file(struct op_run *run);
 
 #endif

@@ -11,6 +11,7 @@ int cmd_replay(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_guest(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
+int cmd_clean(int argc, char **argv);
 
 /* Shared by the commands (cmd.c). They alone print. */
 
@@ -21,5 +22,11 @@ char *cmd_lib_path(const char *name);
 /* Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once. */
 GCancellable *cmd_cancellable(void);
 gboolean cmd_stdout_colour(void);
+/*
+ * Starts a process that outlives this one by a moment, however it dies, and clears what it leaves (QEMU, disks,
+ * sockets). For commands that start guests; at most once a process. That it cannot be started is no error: the next
+ * command clears up then.
+ */
+void cmd_guard(const char *cachedir);
 
 #endif

@@ -93,6 +93,7 @@ static int replay(struct options *o, const char *dir, int number)
 		.cold = o->cold, .progress = { say, tick, o }, .cancellable = cmd_cancellable(),
 	};
 
+	cmd_guard(o->cache);
 	if (!replay_execute(&req, &out, &error))
 		return cmd_fail("replay", error);
 	return finish(o, &out);

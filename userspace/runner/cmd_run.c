@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "detect.h"
 #include "error.h"
+#include "file_ops.h"
 #include "fsutil.h"
 #include "report.h"
 #include "run.h"
@@ -13,7 +14,8 @@
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
-	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *snapshot;
+	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
+	char *snapshot;
 	char **set;
 	int cycles, warmup, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump;
@@ -24,7 +26,7 @@ static void options_clear(struct options *o)
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
 			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
-			     &o->box, &o->faults, &o->snapshot };
+			     &o->box, &o->faults, &o->operations, &o->snapshot };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -152,6 +154,7 @@ static int list_all(void)
 	const char *const *scenario = run_scenarios();
 	g_auto(GStrv) targets = target_names(dirs);
 	g_autofree char *settings = NULL;
+	const struct vx_file_op *op;
 	struct config config;
 	guint i;
 
@@ -160,7 +163,13 @@ static int list_all(void)
 		printf("  %s\n", targets[i]);
 	printf("Scenarios:\n");
 	for (i = 0; scenario[i]; i += 2)
-		printf("  %-14s %s\n", scenario[i], scenario[i + 1]);
+		printf("  %-16s %s\n", scenario[i], scenario[i + 1]);
+	printf("Operations of file-operations, by group (--operations):\n");
+	for (op = vx_file_ops; op->name; op++) {
+		if (op == vx_file_ops || strcmp(op->group, op[-1].group))
+			printf("  %s\n", op->group);
+		printf("    %-17s %s\n", op->name, op->what);
+	}
 	config_init(&config);
 	settings = config_describe(&config);
 	printf("Settings (--set KEY=VALUE, or --config FILE):\n%s", settings);
@@ -268,9 +277,10 @@ static int run(struct options *o, struct progress *progress)
 		.probe_source = o->no_probe ? NULL : probe, .box = box,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
 		.dump = o->dump, .snapshot = o->snapshot,
-		.handlers = o->handlers, .faults = o->faults,
+		.handlers = o->handlers, .faults = o->faults, .operations = o->operations,
 		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
 	};
+	cmd_guard(o->cache);
 	if (!run_execute(&req, &outcome, &error)) {
 		end_line(progress);
 		return cmd_fail("run", error);
@@ -310,6 +320,7 @@ int cmd_run(int argc, char **argv)
 		STR("mount-options", mount_options, "Instead of the target's", "LIST"),
 		STR("module-params", params, "More parameters for insmod", "\"a=1 b=2\""),
 		STR("faults", faults, "Scenario faults: only these (all)", "oops@write,..."),
+		STR("operations", operations, "Scenario file-operations: only these, or these groups (all)", "map,rename,..."),
 		FLAG("fsmount", fsmount, "Mount by fsopen, fsconfig, fsmount, move_mount"),
 		FLAG("no-trace", no_trace, "Attach no probes: only the agent's own clock"),
 		FLAG("no-probe-module", no_probe, "Without vexprobe: a panic's last events, registers and stack stay behind"),

@@ -7,6 +7,7 @@
 #include "fsutil.h"
 #include "report.h"
 #include "snapshot.h"
+#include "tidy.h"
 
 struct options {
 	char *target, *point, *scenario, *source, *cache, *agent, *kernel;
@@ -189,7 +190,8 @@ static int dispatch(struct run_request *req, const struct options *o)
 
 	if (!strcmp(verb, "rm"))
 		return rm(req, o);
-	if (!rundir_reap(NULL, NULL, &error) || !(rundir = rundir_create(NULL, &error)))
+	cmd_guard(req->cachedir);
+	if (!tidy_all(req->cachedir, NULL, NULL, &error) || !(rundir = rundir_create(NULL, &error)))
 		return cmd_fail("snapshot", error);
 	if (!strcmp(verb, "list"))
 		code = list(req, rundir, o);

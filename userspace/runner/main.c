@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <locale.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "cmd.h"
 #include "version.h"
+
+#define ARENAS	2
 
 static const struct {
 	const char *name;
@@ -17,6 +20,7 @@ static const struct {
 	{ "replay", cmd_replay, "Do again what led to a finding, and say whether it comes back" },
 	{ "guest", cmd_guest, "Build, list or remove guest images" },
 	{ "snapshot", cmd_snapshot, "Keep guests at a point of a target's set-up; check and remove them" },
+	{ "clean", cmd_clean, "Remove what a vexlab that was killed has left" },
 	{ "doctor", cmd_doctor, "Check this machine and say how to mend it" },
 };
 
@@ -36,6 +40,8 @@ int main(int argc, char **argv)
 	size_t i;
 
 	setlocale(LC_ALL, "C.UTF-8");
+	/* Each recovery has threads of its own; with an arena for each, memory that nobody uses piles up. */
+	mallopt(M_ARENA_MAX, ARENAS);
 	if (argc < 2)
 		return usage(stderr);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))

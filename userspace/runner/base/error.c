@@ -97,3 +97,11 @@ void vx_error_set_errno(GError **error, int err, const char *format, ...)
 	va_end(ap);
 	g_set_error(error, VX_ERROR, vx_error_code_from_errno(err), "%s: %s", what, g_strerror(err));
 }
+
+void vx_error_set_write(GError **error, int err, const char *path)
+{
+	const gboolean full = err == ENOSPC || err == EDQUOT || err == EFBIG;
+
+	g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot write %s: %s; what came before is kept%s", path,
+		    g_strerror(err), full ? ": free some space there, or let runs go elsewhere (--output)" : "");
+}

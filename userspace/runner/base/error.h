@@ -32,5 +32,7 @@ int vx_error_code_from_errno(int err);
 
 /* Sets "<format...>: <strerror(err)>" with that code. */
 void vx_error_set_errno(GError **error, int err, const char *format, ...) G_GNUC_PRINTF(3, 4);
+/* A file of a run that cannot be written any more, of errno `err`: path, reason, and what to do. */
+void vx_error_set_write(GError **error, int err, const char *path);
 
 #endif

@@ -179,3 +179,42 @@ gboolean fs_copy_sparse(const char *from, const char *to, GError **error)
 	vx_error_set_errno(error, err, "cannot copy %s to %s", from, to);
 	return FALSE;
 }
+
+struct aged {
+	char *path;
+	gint64 changed;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct aged *x = a, *y = b;
+
+	return x->changed < y->changed ? 1 : x->changed > y->changed ? -1 : 0;
+}
+
+static void free_aged(void *data)
+{
+	g_free(((struct aged *)data)->path);
+}
+
+void fs_keep_newest(const char *dir, guint keep)
+{
+	g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(struct aged));
+	g_autoptr(GDir) d = g_dir_open(dir, 0, NULL);
+	const char *name;
+	struct stat st;
+
+	g_array_set_clear_func(all, free_aged);
+	while (d && (name = g_dir_read_name(d))) {
+		g_autofree char *path = g_build_filename(dir, name, NULL);
+
+		if (!lstat(path, &st) && S_ISREG(st.st_mode)) {
+			struct aged one = { g_steal_pointer(&path), timespec_ns(st.st_mtim) };
+
+			g_array_append_val(all, one);
+		}
+	}
+	g_array_sort(all, newest_first);
+	for (guint i = keep; i < all->len; i++)
+		unlink(g_array_index(all, struct aged, i).path);
+}

@@ -29,4 +29,7 @@ char *fs_identity(const char *path, GError **error);
 /* Copies a file to a new one (mode 0600), shared where the filesystem can, its holes left out. Nothing is left on failure. */
 gboolean fs_copy_sparse(const char *from, const char *to, GError **error);
 
+/* Removes all files of `dir` but the `keep` that were changed last. */
+void fs_keep_newest(const char *dir, guint keep);
+
 #endif

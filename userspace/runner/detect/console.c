@@ -208,6 +208,11 @@ static void name_the_guilty(struct finding *finding, const struct console *con, 
 	finding->module = g_strdup(con->module);
 }
 
+static gboolean is_null_jump(const struct oops_event *event)
+{
+	return event->crash && g_strstr_len(event->text, (gssize)event->text_len, "RIP: 0010:0x0\n");
+}
+
 static enum blame blame(const struct console *con, const struct oops_event *event,
 			const struct step_mark *mark)
 {
@@ -218,7 +223,8 @@ static enum blame blame(const struct console *con, const struct oops_event *even
 	if (in_frames(con, event) || event->class == OOPS_LOAD_FAILED ||
 	    event->class == OOPS_UNLOAD_FAILED || event->class == OOPS_FILESYSTEM)
 		return con->module[0] ? BLAME_MODULE : BLAME_KERNEL;
-	if (on_target && con->module[0] && !event->function[0])
+	/* A null pointer called by the kernel itself: an operation that the module does not fill in. */
+	if (on_target && con->module[0] && (!event->function[0] || is_null_jump(event)))
 		return BLAME_MODULE;
 	return event->crash || on_target ? BLAME_KERNEL : BLAME_ENVIRONMENT;
 }

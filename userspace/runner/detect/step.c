@@ -10,6 +10,7 @@
 #include "wire.h"
 
 #define LINES_TOLD	120u
+#define WHY_MAX		160
 #define BY_SIGNAL	128		/* of an exit status: more than that (sh's convention, the agent's too) */
 
 struct step_state {
@@ -112,6 +113,16 @@ static struct finding *hang_finding(const struct step_state *st, const struct de
 
 /* ---- any other failure -------------------------------------------------------------------- */
 
+/*
+ * One crash counts once: a step whose thread the kernel killed tells nothing that
+ * the kernel's own report does not tell better. It may come later than the step's end.
+ */
+
+static gboolean was_killed(const struct vx_msg_step *msg)
+{
+	return msg->err == -EOWNERDEAD || (!msg->err && msg->value > BY_SIGNAL);
+}
+
 static enum finding_class class_of(const struct detect_now *now, const struct vx_msg_step *msg)
 {
 	if (!strcmp(now->step_kind, "load"))
@@ -121,8 +132,16 @@ static enum finding_class class_of(const struct detect_now *now, const struct vx
 	return FINDING_STEP_FAILED;
 }
 
-static char *failure_title(const struct detect_now *now, const struct vx_msg_step *msg)
+static gboolean is_file_op(const struct detect_now *now)
 {
+	return !strcmp(now->step_kind, "fileop");
+}
+
+/* `why`: the first line of what the step said. */
+static char *failure_title(const struct detect_now *now, const struct vx_msg_step *msg, const char *why)
+{
+	if (is_file_op(now) && why && *why && !was_killed(msg))
+		return g_strdup_printf(msg->value ? "%s: %.*s" : "%s failed: %.*s", now->step_name, WHY_MAX, why);
 	if (msg->err)
 		return g_strdup_printf("%s failed: %s", now->step_name, vx_step_err_text(msg->err));
 	if (msg->value > BY_SIGNAL)
@@ -131,21 +150,15 @@ static char *failure_title(const struct detect_now *now, const struct vx_msg_ste
 	return g_strdup_printf("%s failed: exit status %" G_GINT64_FORMAT, now->step_name, (gint64)msg->value);
 }
 
-static struct finding *failure_finding(const struct detect_now *now, const struct vx_msg_step *msg)
+static struct finding *failure_finding(const struct detect_now *now, const struct vx_msg_step *msg, const char *why)
 {
-	g_autofree char *title = failure_title(now, msg);
+	g_autofree char *title = failure_title(now, msg, why);
+	struct finding *finding = finding_new(class_of(now, msg), SEV_HIGH, title);
 
-	return finding_new(class_of(now, msg), SEV_HIGH, title);
-}
-
-/*
- * One crash counts once: a step whose thread the kernel killed tells nothing that
- * the kernel's own report does not tell better. It may come later than the step's end.
- */
-
-static gboolean was_killed(const struct vx_msg_step *msg)
-{
-	return msg->err == -EOWNERDEAD || (!msg->err && msg->value > BY_SIGNAL);
+	if (is_file_op(now))
+		finding->kind = msg->value == VX_FILE_CORRUPT ? "data-corruption" :
+				msg->value == VX_FILE_WRONG ? "wrong-result" : NULL;
+	return finding;
 }
 
 static gboolean kills(enum finding_class class)
@@ -201,7 +214,7 @@ static struct finding *judge(const struct step_state *st, const struct detect_no
 					  entry->frame.length - sizeof(*msg));
 	g_auto(GStrv) lines = g_strsplit(text, "\n", LINES_TOLD);
 	struct finding *finding = msg->err == -ETIMEDOUT ? hang_finding(st, now, lines) :
-				  failure_finding(now, msg);
+				  failure_finding(now, msg, lines[0]);
 	guint i;
 
 	finding->blame = now->on_target ? BLAME_MODULE : BLAME_ENVIRONMENT;

@@ -51,7 +51,7 @@ gboolean guest_compose_initrd(const struct guest_image *image, const char *agent
 	cpio_entry(out, "vexlab", CPIO_DIR, NULL, 0);
 	cpio_entry(out, "vexlab/agent", CPIO_FILE, program, program_len);
 	cpio_entry(out, "TRAILER!!!", 0, NULL, 0);
-	ok = g_file_set_contents(path, out->str, (gssize)out->len, &local);
+	ok = g_file_set_contents_full(path, out->str, (gssize)out->len, G_FILE_SET_CONTENTS_NONE, 0644, &local);
 	g_string_free(out, TRUE);
 	if (!ok)
 		g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot write %s: %s", path,

@@ -20,6 +20,7 @@ struct rec_file_header {
 };
 
 struct record {
+	char *path;
 	int fd;
 	off_t end;		/* a torn write is cut back to here */
 	guint64 seq;		/* of the host's own entries */
@@ -54,13 +55,13 @@ struct record *record_create(const char *dir, GError **error)
 		return NULL;
 	}
 	if (write(fd, &header, sizeof(header)) != sizeof(header)) {
-		g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot write %s: %s", path,
-			    g_strerror(errno));
+		vx_error_set_write(error, errno ? errno : ENOSPC, path);
 		close(fd);
 		return NULL;
 	}
 	rec = g_new0(struct record, 1);
 	rec->fd = fd;
+	rec->path = g_steal_pointer(&path);
 	rec->end = sizeof(header);
 	return rec;
 }
@@ -70,6 +71,7 @@ void record_close(struct record *rec)
 	if (!rec)
 		return;
 	close(rec->fd);
+	g_free(rec->path);
 	g_free(rec);
 }
 
@@ -100,9 +102,7 @@ gboolean record_frame(struct record *rec, const struct vx_frame *frame, const vo
 		/* Half an entry helps nobody: leave the file as it was. */
 		if (n > 0 && ftruncate(rec->fd, rec->end))
 			err = errno;
-		g_set_error(error, VX_ERROR, VX_ERROR_IO,
-			    "cannot append to the run's record: %s; what was recorded so far is kept",
-			    g_strerror(err));
+		vx_error_set_write(error, err, rec->path);
 		return FALSE;
 	}
 	rec->end += (off_t)want;
@@ -141,10 +141,13 @@ struct rec_reader *rec_reader_open(const char *dir, GError **error)
 			    "%s holds no run: %s", dir, local->message);
 		return NULL;
 	}
-	if (g_mapped_file_get_length(file) >= sizeof(header))
-		memcpy(&header, g_mapped_file_get_contents(file), sizeof(header));
-	else
-		memset(&header, 0, sizeof(header));
+	if (g_mapped_file_get_length(file) < sizeof(header)) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+			    "%s holds nothing: its run was cut off as it began", path);
+		g_mapped_file_unref(file);
+		return NULL;
+	}
+	memcpy(&header, g_mapped_file_get_contents(file), sizeof(header));
 	if (memcmp(header.magic, rec_magic, sizeof(rec_magic)) || header.version != REC_VERSION) {
 		g_set_error(error, VX_ERROR, VX_ERROR_CONFIG,
 			    "%s is not a record this vexlab can read (version %u wanted)", path,

@@ -87,7 +87,7 @@ static char *place_of(const struct symbolizer *sym, const struct stack_frame *fr
 	char *text = NULL;
 
 	if (symbolizer_resolve(sym, frame, &places) == SYMBOLIZED) {
-		const struct source_place *place = g_ptr_array_index(places, 0);
+		const struct source_place *place = source_place_own(places);
 		g_autofree char *raw = g_strdup_printf("%.400s:%d", place->file, place->line);
 
 		text = g_utf8_make_valid(raw, -1);

@@ -15,7 +15,8 @@ static gboolean write_text(const char *dir, const char *name, const char *text, 
 
 	if (g_file_set_contents(path, text, (gssize)len, &local))
 		return TRUE;
-	g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot write %s: %s", path, local->message);
+	g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot write %s: %s; the run's record is whole: free some space there, "
+		    "then `vexlab report --write` makes its reports", path, local->message);
 	return FALSE;
 }
 

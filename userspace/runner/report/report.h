@@ -21,6 +21,10 @@ json_t *report_performance_event(const struct vx_event_fsop *event, guint64 real
 char *report_crash_log(const struct analysis *an);
 /* faults.md, of the scenario faults; NULL: the record has none. Caller frees. */
 char *report_faults(const struct analysis *an);
+/* Of the scenario file-operations: counts and each operation; NULL: the record has none. New reference. */
+json_t *report_file_operations(const struct analysis *an);
+/* The same for a terminal: how many, and those that are not done. Caller frees. */
+char *report_file_operations_text(const struct analysis *an);
 /* What a terminal shows at the end; `colour` for a terminal that wants it. Caller frees. */
 char *report_summary(const char *dir, const struct analysis *an, const struct verdict *verdict,
 		     gboolean colour);

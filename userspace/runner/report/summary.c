@@ -270,6 +270,20 @@ static void verdict_line(GString *out, const struct verdict *v, gboolean colour)
 	g_string_append_c(out, '\n');
 }
 
+static void broken_off(GString *out, const struct analysis *an)
+{
+	const json_t *json;
+	size_t i;
+
+	json_array_foreach(an->vm, i, json) {
+		const char *why = json_string_value(json_object_get(json, "why"));
+		g_autofree char *text = report_printable(why ? why : "");
+
+		if (!g_strcmp0(json_string_value(json_object_get(json, "event")), "broken off"))
+			g_string_append_printf(out, "  broken   off: %s\n", text);
+	}
+}
+
 /* A relative path as it was given, for it is to be typed again. */
 static void again_line(GString *out, const struct analysis *an, const char *dir)
 {
@@ -286,17 +300,24 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 {
 	g_autofree char *advice = verdict_recommendation(v, an);
 	g_autofree char *safe = report_printable(advice);
+	g_autofree char *file_operations = report_file_operations_text(an);
 	GString *out = g_string_new(NULL);
 	guint op, folders, left_out;
 
-	g_string_append_printf(out, "\n%s on %s: %" G_GUINT64_FORMAT " cycles in %.2f s\n",
-			       analysis_run_word(an, "scenario", "?"),
-			       analysis_run_word(an, "target", "?"), an->cycles, an->measured_s);
+	g_string_append_printf(out, "\n%s on %s", analysis_run_word(an, "scenario", "?"),
+			       analysis_run_word(an, "target", "?"));
+	/* Nothing is measured where operations are tried. */
+	if (file_operations)
+		g_string_append_c(out, '\n');
+	else
+		g_string_append_printf(out, ": %" G_GUINT64_FORMAT " cycles in %.2f s\n", an->cycles, an->measured_s);
 	for (op = VX_OP_MOUNT; op < VX_OP_TYPES; op++)
 		op_table(out, an, op);
 	g_string_append_c(out, '\n');
 	losses(out, an);
 	recoveries(out, an);
+	if (file_operations)
+		g_string_append(out, file_operations);
 	probe_notes(out, an);
 	box_notes(out, an);
 	if (an->torn)
@@ -304,6 +325,7 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 				       an->torn);
 	if (!an->end)
 		g_string_append(out, "  record   has no end: the run was interrupted\n");
+	broken_off(out, an);
 	different_findings(out, an);
 	evidence_count(an, &folders, &left_out);
 	if (left_out)

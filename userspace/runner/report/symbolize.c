@@ -242,6 +242,34 @@ enum symbolized symbolizer_resolve(const struct symbolizer *sym, const struct st
 	return match.equals ? SYMBOLIZED_AMBIGUOUS : SYMBOLIZED;
 }
 
+/* As in ".../headers/common/include/linux/slab.h": a module's own headers lie elsewhere. */
+static gboolean is_kernel_header(const char *file)
+{
+	static const char *const dirs[] = {
+		"include/linux/", "include/uapi/", "include/asm/", "include/asm-generic/", "include/generated/",
+		"include/net/", "include/trace/", "include/vdso/",
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(dirs); i++)
+		if (strstr(file, dirs[i]))
+			return g_str_has_suffix(file, ".h");
+	return FALSE;
+}
+
+const struct source_place *source_place_own(const GPtrArray *places)
+{
+	guint i;
+
+	for (i = 0; i < places->len; i++) {
+		const struct source_place *place = g_ptr_array_index(places, i);
+
+		if (!place->inlined || !is_kernel_header(place->file))
+			return place;
+	}
+	return places->len ? g_ptr_array_index(places, 0) : NULL;
+}
+
 /* ---- frames as printed --------------------------------------------------------- */
 
 void stack_frame_free(struct stack_frame *frame)

@@ -53,6 +53,9 @@ enum symbolized {
 enum symbolized symbolizer_resolve(const struct symbolizer *symbolizer,
 				   const struct stack_frame *frame, GPtrArray **ret);
 
+/* The innermost of `places` that is no inlined helper of the kernel's own headers; NULL only of none. Borrowed. */
+const struct source_place *source_place_own(const GPtrArray *places);
+
 /*
  * The first frame in a line of a kernel's report, NULL when there is none. Names are
  * letters, digits, '_' and '.', cut at nothing: a longer one is no name. stack_frame_free() it.

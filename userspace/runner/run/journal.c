@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "arrived.h"
@@ -11,20 +9,21 @@
 #include "event.h"
 #include "frame.h"
 #include "journal.h"
+#include "linefile.h"
 #include "record.h"
 #include "report.h"
 
 #define BOX_FILES_MAX	16u
 
 struct journal {
-	char *dir;
+	char *dir, *log_name;
 	struct record *record;
 	struct detect *detect;
 	GPtrArray *findings;
 	struct arrived *arrived;
 	guint boxes;
 	guint32 epoch;			/* of the last frame */
-	FILE *log, *console, *performance, *crashes;
+	struct linefile *log, *console, *performance, *crashes;
 	gboolean console_midline;
 	gboolean console_busy;		/* bytes have come, silence has not */
 	const char *awaited;		/* on the console */
@@ -35,27 +34,19 @@ struct journal {
 	GError *error;
 };
 
-static FILE *open_log(const char *dir, const char *name, GError **error)
+static struct linefile *open_log(const char *dir, const char *name, GError **error)
 {
 	g_autofree char *path = g_build_filename(dir, name, NULL);
-	FILE *file = fopen(path, "wxe");
 
-	if (!file) {
-		g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot create %s: %s", path,
-			    g_strerror(errno));
-		return NULL;
-	}
-	/* A line is on disk when it is written: a run may be killed at any moment. */
-	setvbuf(file, NULL, _IOLBF, 0);
-	return file;
+	return linefile_create(path, error);
 }
 
 struct journal *journal_open(const char *dir, const char *stamp, double threshold_ms,
 			     GError **error)
 {
-	g_autofree char *log = g_strdup_printf("enhanced_vexfs_test_%s.log", stamp);
 	struct journal *jn = g_new0(struct journal, 1);
 
+	jn->log_name = g_strdup_printf("enhanced_vexfs_test_%s.log", stamp);
 	jn->dir = g_strdup(dir);
 	jn->threshold_ms = threshold_ms;
 	jn->detect = detect_new();
@@ -64,7 +55,7 @@ struct journal *journal_open(const char *dir, const char *stamp, double threshol
 	jn->findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
 	jn->record = record_create(dir, error);
 	if (!jn->record ||
-	    !(jn->log = open_log(dir, log, error)) ||
+	    !(jn->log = open_log(dir, jn->log_name, error)) ||
 	    !(jn->console = open_log(dir, "vm_console.log", error)) ||
 	    !(jn->performance = open_log(dir, "performance_events.jsonl", error)) ||
 	    !(jn->crashes = open_log(dir, "crash_events.jsonl", error))) {
@@ -76,7 +67,7 @@ struct journal *journal_open(const char *dir, const char *stamp, double threshol
 
 void journal_close(struct journal *jn)
 {
-	FILE **files[] = { &jn->log, &jn->console, &jn->performance, &jn->crashes };
+	struct linefile *const files[] = { jn->log, jn->console, jn->performance, jn->crashes };
 	guint i;
 
 	if (!jn)
@@ -85,8 +76,7 @@ void journal_close(struct journal *jn)
 	if (jn->idle_timer)
 		g_source_remove(jn->idle_timer);
 	for (i = 0; i < G_N_ELEMENTS(files); i++)
-		if (*files[i])
-			fclose(*files[i]);
+		linefile_close(files[i]);
 	record_close(jn->record);
 	detect_free(jn->detect);
 	arrived_free(jn->arrived);
@@ -94,24 +84,31 @@ void journal_close(struct journal *jn)
 	g_string_free(jn->unsearched, TRUE);
 	g_clear_error(&jn->error);
 	g_free(jn->dir);
+	g_free(jn->log_name);
 	g_free(jn);
 }
 
-static void file_error(struct journal *jn, const char *what)
+/* A piece or nothing of it; the first that does not fit is what the run ends of. */
+static void append_text(struct journal *jn, struct linefile *file, const char *name, const GString *text)
 {
-	if (!jn->error)
-		g_set_error(&jn->error, VX_ERROR, VX_ERROR_IO, "cannot write %s in %s: %s", what,
-			    jn->dir, g_strerror(errno));
+	int err = linefile_append(file, text->str, text->len);
+	g_autofree char *path = NULL;
+
+	if (!err || jn->error)
+		return;
+	path = g_build_filename(jn->dir, name, NULL);
+	vx_error_set_write(&jn->error, -err, path);
 }
 
 /* Takes over `json`. */
-static void json_line(struct journal *jn, FILE *file, json_t *json, const char *name)
+static void json_line(struct journal *jn, struct linefile *file, json_t *json, const char *name)
 {
 	g_autofree char *text = json_dumps(json, JSON_COMPACT);
+	g_autoptr(GString) line = g_string_new(text);
 
 	json_decref(json);
-	if (text && fprintf(file, "%s\n", text) < 0)
-		file_error(jn, name);
+	if (text)
+		append_text(jn, file, name, g_string_append_c(line, '\n'));
 }
 
 static void stamp_text(char *buf, gsize size)
@@ -126,6 +123,7 @@ static void stamp_text(char *buf, gsize size)
 void journal_log(struct journal *jn, const char *format, ...)
 {
 	g_autofree char *text = NULL, *safe = NULL;
+	g_autoptr(GString) line = g_string_new(NULL);
 	char stamp[40];
 	va_list args;
 
@@ -134,8 +132,8 @@ void journal_log(struct journal *jn, const char *format, ...)
 	va_end(args);
 	safe = report_printable(text);
 	stamp_text(stamp, sizeof(stamp));
-	if (fprintf(jn->log, "%s %s\n", stamp, safe) < 0)
-		file_error(jn, "the event log");
+	g_string_printf(line, "%s %s\n", stamp, safe);
+	append_text(jn, jn->log, jn->log_name, line);
 }
 
 static void keep_findings(struct journal *jn, GPtrArray *findings)
@@ -153,6 +151,8 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 		if (finding->class != FINDING_SLOW_OPERATION)
 			json_line(jn, jn->crashes, finding_json(finding), "crash_events.jsonl");
 		journal_json(jn, VX_REC_FINDING, finding_json(finding));
+		/* Its words are in the record; a run may have thousands of them. */
+		g_ptr_array_set_size(finding->lines, 0);
 		g_ptr_array_add(jn->findings, finding);
 	}
 	g_ptr_array_set_free_func(findings, NULL);
@@ -326,7 +326,7 @@ static void write_words(struct journal *jn, const struct vx_box_reader *reader, 
 {
 	g_autoptr(GString) out = g_string_new(NULL);
 	g_autofree char *name = NULL;
-	FILE *file;
+	struct linefile *file;
 
 	if (jn->boxes >= BOX_FILES_MAX)
 		return;
@@ -340,9 +340,8 @@ static void write_words(struct journal *jn, const struct vx_box_reader *reader, 
 	file = open_log(jn->dir, name, jn->error ? NULL : &jn->error);
 	if (!file)
 		return;
-	if (fwrite(out->str, 1, out->len, file) != out->len)
-		file_error(jn, name);
-	fclose(file);
+	append_text(jn, file, name, out);
+	linefile_close(file);
 }
 
 void journal_box(struct journal *jn, const void *data, gsize len)
@@ -383,8 +382,7 @@ static void console_text(struct journal *jn, const unsigned char *data, gsize le
 		else
 			g_string_append_printf(out, "\\x%02x", data[i]);
 	}
-	if (fwrite(out->str, 1, out->len, jn->console) != out->len || fflush(jn->console))
-		file_error(jn, "vm_console.log");
+	append_text(jn, jn->console, "vm_console.log", out);
 }
 
 static gboolean on_silent(gpointer ctx)

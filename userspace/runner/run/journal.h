@@ -47,7 +47,7 @@ gboolean journal_settled(const struct journal *journal);
 void journal_finish(struct journal *journal);
 
 const GError *journal_error(const struct journal *journal);
-/* Findings so far: struct finding *, borrowed. */
+/* Findings so far: struct finding *, borrowed; without their lines, which are in the record. */
 const GPtrArray *journal_findings(const struct journal *journal);
 const char *journal_dir(const struct journal *journal);
 

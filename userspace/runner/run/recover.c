@@ -41,7 +41,7 @@ static gboolean wake(gpointer data)
 }
 
 /* A crash's lines are still on their way when its step has failed. */
-static void settle(struct run *run)
+void run_settle(struct run *run)
 {
 	const gint64 until = g_get_monotonic_time() + SETTLE_MS * 1000;
 	guint timer;
@@ -54,7 +54,15 @@ static void settle(struct run *run)
 	g_source_remove(timer);
 }
 
-/* The gravest of what was found since the last recovery; NULL: nothing was. */
+/* A is more to the point than B: what hurts before what does not, then the graver. */
+static gboolean is_worse(const struct finding *a, const struct finding *b)
+{
+	if (finding_hurts(a) != finding_hurts(b))
+		return finding_hurts(a);
+	return a->severity > b->severity;
+}
+
+/* What was found since the last recovery and is most likely its cause; NULL: nothing was. */
 static const struct finding *worst(const struct run *run)
 {
 	const GPtrArray *findings = journal_findings(run->journal);
@@ -64,7 +72,7 @@ static const struct finding *worst(const struct run *run)
 	for (i = run->behind; i < findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(findings, i);
 
-		if (!finding->noise && (!ret || finding->severity > ret->severity))
+		if (!finding->noise && (!ret || is_worse(finding, ret)))
 			ret = finding;
 	}
 	return ret;
@@ -224,7 +232,7 @@ static const char *why_not(const struct run *run)
 		return "recovery is switched off (recovery.auto)";
 	if (run->req->ssh)
 		return "a guest that is not ours cannot be put back to where it was";
-	if (run->recoveries >= config->recovery_attempts)
+	if (run->recoveries >= config->recovery_attempts + run->recoveries_more)
 		return "the run's recoveries are used up (recovery.attempts)";
 	return NULL;
 }
@@ -245,6 +253,20 @@ static void tell(struct run *run, const char *cause, gint64 began)
 	run->req->progress.say(run->req->progress.ctx, text);
 }
 
+/* A full disk, a daemon that is gone: what keeps the guest from coming back is no finding about the module. */
+static gboolean is_ours(const struct run *run, const GError *why, GError **error)
+{
+	const GError *failure = session_failure(run->session);
+
+	if (failure)
+		g_propagate_error(error, g_error_copy(failure));
+	else if (g_error_matches(why, VX_ERROR, VX_ERROR_IO))
+		g_set_error(error, VX_ERROR, VX_ERROR_IO, "the guest cannot be brought back: %s", why->message);
+	else
+		return FALSE;
+	return TRUE;
+}
+
 /* FALSE with `error`: interrupted, or the record cannot be written. */
 static gboolean recover(struct run *run, const char *cause, gboolean *back, GError **error)
 {
@@ -257,6 +279,8 @@ static gboolean recover(struct run *run, const char *cause, gboolean *back, GErr
 		const char *why = why_not(run);
 
 		if (why) {
+			if (tries && is_ours(run, local, error))
+				return FALSE;
 			give_up(run, tries ? local->message : why, tries > 0);
 			return TRUE;
 		}
@@ -266,11 +290,13 @@ static gboolean recover(struct run *run, const char *cause, gboolean *back, GErr
 			g_propagate_error(error, g_steal_pointer(&local));
 			return FALSE;
 		}
-		if (journal_error(run->journal)) {
-			*error = g_error_copy(journal_error(run->journal));
-			return FALSE;
-		}
+		if (journal_error(run->journal))
+			session_fail(run->session, journal_error(run->journal));
+		if (session_failure(run->session))
+			break;
 	}
+	if ((!*back || session_failure(run->session)) && is_ours(run, local, error))
+		return FALSE;
 	if (*back)
 		tell(run, cause, began);
 	else
@@ -291,7 +317,7 @@ gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_
 	}
 	if (ok && !run_guest_is_hurt(run))
 		return TRUE;
-	settle(run);
+	run_settle(run);
 	run_dump(run);
 	finding = worst(run);
 	cause = g_strdup(finding ? finding->title : *local ? (*local)->message : "the guest is hurt");

@@ -11,9 +11,10 @@
 #include "fsutil.h"
 #include "report.h"
 #include "run_priv.h"
+#include "tidy.h"
 #include "wire.h"
 
-static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_faults };
+static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_file_operations, &scenario_faults };
 
 const char *const *run_scenarios(void)
 {
@@ -43,6 +44,14 @@ const struct scenario *run_find_scenario(const char *name, GError **error)
 }
 
 /* ---- what comes from the guest goes to disk first ------------------------------ */
+
+/* A guest whose words are lost is not worth waiting for, however long its step may take. */
+static const GError *on_asked(void *ctx)
+{
+	struct run *run = ctx;
+
+	return journal_error(run->journal);
+}
 
 static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
 {
@@ -363,7 +372,7 @@ gboolean run_open_session(struct run *run, const struct session_config *config, 
 {
 	const struct session_sink sink = {
 		.frame = on_frame, .console = on_console, .box = on_box, .note = on_note,
-		.progress = on_progress, .ctx = run,
+		.progress = on_progress, .failure = on_asked, .ctx = run,
 	};
 
 	session_close(g_steal_pointer(&run->session));
@@ -399,6 +408,35 @@ void run_clear(struct run *run)
 	start_free(run->start);
 }
 
+static void add_hint(GError **error, const char *dir)
+{
+	GError *old = error ? *error : NULL;
+
+	if (!old)
+		return;
+	*error = g_error_new(old->domain, old->code, "%s\nwhat was seen until then: vexlab report %s", old->message, dir);
+	g_error_free(old);
+}
+
+/* The run cannot go on, for no reason of the guest's: no verdict, but what was seen is there, and it is said where. */
+static void break_off(struct run *run, const char *dir, const GError *why, GError **error)
+{
+	VX_GUARD(analysis_free) struct analysis *an = NULL;
+	struct verdict verdict;
+
+	journal_log(run->journal, "%s", why->message);
+	journal_finish(run->journal);
+	journal_json(run->journal, VX_REC_VM, json_pack("{s:s, s:s}", "event", "broken off", "why", why->message));
+	g_propagate_error(error, g_error_copy(why));
+	if (!run->next_step)
+		return;
+	if (!journal_error(run->journal) && (an = analysis_read(dir, NULL))) {
+		score_verdict(an, &verdict);
+		(void)report_write_files(dir, an, &verdict, NULL);
+	}
+	add_hint(error, dir);
+}
+
 /* The guest has gone or is about to: end the record, judge it, write the reports. */
 static gboolean conclude(struct run *run, struct run_outcome *out, const GError *why, GError **error)
 {
@@ -411,11 +449,18 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 	if (!out->interrupted)
 		journal_json(run->journal, VX_REC_END, json_pack("{s:b, s:s?}", "lost", lost,
 								 "why", why ? why->message : NULL));
+	if (journal_error(run->journal)) {
+		break_off(run, out->dir, journal_error(run->journal), error);
+		return FALSE;
+	}
 	out->analysis = analysis_read(out->dir, error);
 	if (!out->analysis)
 		return FALSE;
 	score_verdict(out->analysis, &out->verdict);
-	return report_write_files(out->dir, out->analysis, &out->verdict, error);
+	if (report_write_files(out->dir, out->analysis, &out->verdict, error))
+		return TRUE;
+	add_hint(error, out->dir);
+	return FALSE;
 }
 
 static gboolean with_guest(struct run *run, const struct scenario *scenario,
@@ -472,8 +517,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 		control(run, scenario, local ? NULL : &local);
 	if (local && local->domain != SESSION_ERROR &&
 	    !g_error_matches(local, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
-		journal_log(run->journal, "%s", local->message);
-		g_propagate_prefixed_error(error, g_steal_pointer(&local), "%s", "");
+		break_off(run, out->dir, local, error);
 		return FALSE;
 	}
 	return conclude(run, out, local, error);
@@ -517,9 +561,9 @@ gboolean run_execute(const struct run_request *request, struct run_outcome *ret,
 	if ((!req->ssh || req->target->module == TARGET_SOURCE) &&
 	    !(image = guest_find(req->cachedir, req->kernel_release, error)))
 		goto out;
-	if (!rundir_reap(NULL, &reaped, error) || !run_build_module(&run, image, error))
+	if (!tidy_all(req->cachedir, &reaped, NULL, error) || !run_build_module(&run, image, error))
 		goto out;
-	if (reaped.killed)
+	if (reaped.dirs)
 		req->progress.say(req->progress.ctx, "cleared what an earlier vexlab had left");
 	rundir = rundir_create(NULL, error);
 	if (rundir)

@@ -31,6 +31,7 @@ struct run_request {
 	const char *source;		/* of a target built from source, or NULL */
 	const char *module_params;	/* for insmod, beside the target's own; or NULL */
 	const char *faults;		/* of the scenario faults, only these: words with commas between; or NULL */
+	const char *operations;		/* of the scenario file-operations, only these or these groups; or NULL */
 	const char *mount_options;	/* instead of the target's; or NULL */
 	const char *outdir;		/* made if absent; its `latest` points to the run */
 	const char *cachedir, *agent, *kernel_release;

@@ -37,6 +37,7 @@ struct run {
 	struct vx_req_trace traced;		/* what the guest was last asked to trace */
 	gboolean tracing;			/* it was asked */
 	guint recoveries;			/* attempts so far */
+	guint recoveries_more;			/* that the scenario may have beyond recovery.attempts */
 	gboolean has_point;			/* the guest as run_setup() and run_trace() left it is kept */
 	guint behind;				/* findings that are the matter of a guest we have left behind */
 	const struct guest_image *image;	/* what run_open_session() makes a guest of */
@@ -96,6 +97,9 @@ gboolean run_guest_is_hurt(const struct run *run);
 gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_on, gboolean *recovered,
 		     GError **error);
 
+/* Lets the console come to rest, so that what a step has caused is not found during the next; 0.4 s at most. */
+void run_settle(struct run *run);
+
 /* The same, for a guest that is merely of no more use for what comes next. */
 gboolean run_put_back(struct run *run, const char *cause, gboolean *go_on, GError **error);
 
@@ -108,6 +112,8 @@ void control_note(struct run *run, const struct run_outcome *out, const GError *
 gboolean run_setup(struct run *run, gboolean *usable, GError **error);
 /* Only so far; what the snapshot has that the guest started from is not done again. */
 gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, GError **error);
+/* The device anew; *usable FALSE: mkfs failed. */
+gboolean run_format(struct run *run, gboolean *usable, GError **error);
 gboolean run_teardown(struct run *run, GError **error);
 
 gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
@@ -145,7 +151,7 @@ struct scenario {
 	gboolean (*run)(struct run *run, GError **error);
 };
 const struct scenario *run_find_scenario(const char *name, GError **error);
-extern const struct scenario scenario_mount_cycles, scenario_faults;
+extern const struct scenario scenario_mount_cycles, scenario_file_operations, scenario_faults;
 /* replay.c; not in the users' list. */
 extern const struct scenario scenario_replay;
 /* What a replay's record says of the run that it repeats. */

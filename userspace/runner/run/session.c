@@ -38,10 +38,27 @@ void session_lose(struct session *s, enum session_loss loss, const char *format,
 						    "cause", session_loss_word(loss)));
 }
 
+void session_fail(struct session *s, const GError *why)
+{
+	if (!s->failure)
+		s->failure = g_error_copy(why);
+}
+
+const GError *session_failure(const struct session *s)
+{
+	return s->failure;
+}
+
 static gboolean told_why(struct session *s, GError **error)
 {
 	if (g_cancellable_set_error_if_cancelled(s->config.cancellable, error))
 		return TRUE;
+	if (!s->failure && s->sink.failure && s->sink.failure(s->sink.ctx))
+		session_fail(s, s->sink.failure(s->sink.ctx));
+	if (s->failure) {
+		g_propagate_error(error, g_error_copy(s->failure));
+		return TRUE;
+	}
 	if (s->lost)
 		g_set_error(error, SESSION_ERROR, SESSION_LOST, "the guest is lost: %s", s->lost);
 	return s->lost != NULL;
@@ -143,6 +160,11 @@ struct session *session_open(const struct session_config *config, const struct s
 	s->wait.payload = g_byte_array_new();
 	ok = config->ssh ? session_open_ssh(s, error) : session_open_vm(s, error);
 	if (!ok) {
+		/* What followed from it says less. */
+		if (s->failure) {
+			g_clear_error(error);
+			g_propagate_error(error, g_error_copy(s->failure));
+		}
 		session_close(s);
 		return NULL;
 	}
@@ -158,6 +180,7 @@ void session_close(struct session *s)
 	session_close_transport(s);
 	link_free(s->link);
 	g_byte_array_unref(s->wait.payload);
+	g_clear_error(&s->failure);
 	g_free(s->lost);
 	g_free(s->workdir);
 	g_free(s->greeting);

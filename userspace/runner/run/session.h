@@ -59,6 +59,8 @@ struct session_sink {
 	void (*note)(void *ctx, json_t *json);
 	/* One line on what is being waited for. */
 	void (*progress)(void *ctx, const char *text);
+	/* What makes all further waiting vain (session_fail()), NULL: nothing; asked while waiting. May be NULL. Borrowed. */
+	const GError *(*failure)(void *ctx);
 	void *ctx;
 };
 
@@ -72,6 +74,12 @@ VX_DEFINE_GUARD(struct session, session_close);
 
 /* Why the guest is lost, NULL while it is not. */
 const char *session_lost(const struct session *session);
+/*
+ * Something on the host has failed that no guest is to blame for: every call from now on ends with this error, the
+ * one under way within 50 ms. The first counts; copied.
+ */
+void session_fail(struct session *session, const GError *why);
+const GError *session_failure(const struct session *session);
 /* A private folder in the guest for what is put there. */
 const char *session_workdir(const struct session *session);
 /* The scratch disk's node in the guest; NULL with SSH. */

@@ -54,6 +54,7 @@ struct session {
 	guint32 epoch, put_id;
 	int image_fd;
 	enum session_loss loss;		/* valid while `lost` */
+	GError *failure;		/* the host's, not the guest's: nothing more is asked of it */
 	char *lost, *workdir, *greeting;
 	char *initrd, *scratch, *cmdline;
 	char *probe;			/* kmod-probe's module, NULL: there is none */

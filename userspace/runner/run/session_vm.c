@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A guest of our own: a warm start where a ready-state is kept, else a boot that makes one. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 
 #define PANIC_S		"5"	/* from a panic to the reset, in a run that keeps the guest's memory */
 #define RESIZE_MS	5000
+#define INITRDS_KEPT	32u	/* each new agent makes one, 3 MB */
 
 static void vm_write(void *ctx, GBytes *bytes)
 {
@@ -48,13 +51,18 @@ static void vm_gone(void *ctx, enum vm_gone why)
 	session_lose(s, losses[why], "%s%s%s", words[why], last ? ": " : "", last ? last : "");
 }
 
+static void vm_failed(void *ctx, const GError *error)
+{
+	session_fail(ctx, error);
+}
+
 /* An NMI then reaches all CPUs, and each can tell where it is (kmod-probe/nmi.c). */
 #define CMDLINE_MORE " apic_extnmi=all"
 
 struct vm *session_new_vm(struct session *s, const struct vm_config *config, GError **error)
 {
 	const struct vm_sink sink = {
-		.console = session_console, .channel = session_channel, .gone = vm_gone, .ctx = s,
+		.console = session_console, .channel = session_channel, .gone = vm_gone, .failed = vm_failed, .ctx = s,
 	};
 
 	return s->config.driver->create(config, &sink, error);
@@ -73,6 +81,27 @@ static void drop_vm(struct session *s)
 	g_clear_pointer(&s->lost, g_free);
 }
 
+/* Whoever is killed in the middle has it removed with the run directory. */
+static gboolean make_initrd(const struct session *s, const char *path, GError **error)
+{
+	g_autofree char *temp = g_strdup_printf("%s-%s", path, rundir_id(s->config.rundir));
+	g_autofree char *dir = g_path_get_dirname(path);
+
+	if (!rundir_add_scratch(s->config.rundir, temp, error))
+		return FALSE;
+	if (!guest_compose_initrd(s->config.image, s->config.agent, temp, error)) {
+		unlink(temp);
+		return FALSE;
+	}
+	if (rename(temp, path)) {
+		vx_error_set_errno(error, errno, "cannot rename %s", temp);
+		unlink(temp);
+		return FALSE;
+	}
+	fs_keep_newest(dir, INITRDS_KEPT);
+	return TRUE;
+}
+
 /* The initrd with this agent inside, made once for each pair. */
 static char *initrd_for(const struct session *s, GError **error)
 {
@@ -85,8 +114,7 @@ static char *initrd_for(const struct session *s, GError **error)
 		return NULL;
 	key[16] = '\0';
 	path = g_build_filename(dir, key, NULL);
-	if (!g_file_test(path, G_FILE_TEST_EXISTS) &&
-	    !guest_compose_initrd(s->config.image, s->config.agent, path, error))
+	if (!g_file_test(path, G_FILE_TEST_EXISTS) && !make_initrd(s, path, error))
 		return NULL;
 	return g_steal_pointer(&path);
 }
@@ -208,7 +236,7 @@ static gboolean keep_state(struct session *s, const char *key, GError **error)
 	if (!s->config.driver->save(s->vm, warm_writer_path(writer), &local)) {
 		warm_abort(writer);
 		drop_vm(s);
-		return session_boot(s, error);
+		return !s->failure && session_boot(s, error);
 	}
 	drop_vm(s);
 	if (!warm_commit(writer, &local) ||
@@ -231,6 +259,9 @@ static gboolean warm_start(struct session *s, const char *key)
 		return FALSE;
 	if (resume(s, state, &error))
 		return TRUE;
+	/* Nothing of that says that the state is bad. */
+	if (s->failure || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+		return FALSE;
 	s->sink.progress(s->sink.ctx, "the kept ready state is of no use: booting anew");
 	s->sink.note(s->sink.ctx, json_pack("{s:s, s:s}", "event", "ready state discarded", "why",
 					    error->message));
@@ -304,7 +335,9 @@ static gboolean start(struct session *s, GError **error)
 		s->how = "warm";
 		if (warm_start(s, key))
 			return TRUE;
-		if (g_cancellable_set_error_if_cancelled(s->config.cancellable, error))
+		if (s->failure)
+			g_propagate_error(error, g_error_copy(s->failure));
+		if (s->failure || g_cancellable_set_error_if_cancelled(s->config.cancellable, error))
 			return FALSE;
 		session_link_vm(s);
 	}

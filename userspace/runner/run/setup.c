@@ -153,7 +153,7 @@ static gboolean load_module(struct run *run, gboolean *usable, GError **error)
 	return ok;
 }
 
-static gboolean format_device(struct run *run, gboolean *usable, GError **error)
+gboolean run_format(struct run *run, gboolean *usable, GError **error)
 {
 	g_auto(GStrv) argv = NULL;
 	struct step_spec spec = {
@@ -162,7 +162,8 @@ static gboolean format_device(struct run *run, gboolean *usable, GError **error)
 	};
 	enum step_outcome outcome;
 
-	if (run->built && run->built->mkfs) {
+	*usable = TRUE;
+	if (run->built && run->built->mkfs && !run->mkfs) {
 		run->mkfs = g_build_filename(session_workdir(run->session), "mkfs.target", NULL);
 		if (!run_put(run, run->built->mkfs, run->mkfs, 0755, error))
 			return FALSE;
@@ -213,7 +214,7 @@ static gboolean set_up_target(struct run *run, enum run_upto upto, gboolean *usa
 		run->stage = *usable ? RUN_LOADED : run->stage;
 	}
 	if (*usable && upto >= RUN_FORMATTED && run->stage < RUN_FORMATTED) {
-		if (!format_device(run, usable, error))
+		if (!run_format(run, usable, error))
 			return FALSE;
 		run->stage = *usable ? RUN_FORMATTED : run->stage;
 	}

@@ -97,14 +97,36 @@ static int lock_cache(const struct build *b)
 }
 
 /* A work folder whose lock can be taken belongs to a process that is gone. */
-static void reap_work(const char *path)
+static gboolean reap_work(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	gboolean ok = TRUE;
 
 	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
-		fs_remove_at(AT_FDCWD, path);
+		ok = !fs_remove_at(AT_FDCWD, path);
 	if (fd >= 0)
 		close(fd);
+	return ok;
+}
+
+gboolean modbuild_tidy(const char *cachedir)
+{
+	g_autofree char *where = g_build_filename(cachedir, "modules", NULL);
+	const struct build b = { .dir = where };
+	g_autoptr(GDir) dir = g_dir_open(where, 0, NULL);
+	int lock = dir ? lock_cache(&b) : -1;
+	gboolean ok = TRUE;
+	const char *name;
+
+	while (lock >= 0 && (name = g_dir_read_name(dir))) {
+		g_autofree char *path = g_build_filename(where, name, NULL);
+
+		if (g_str_has_prefix(name, ".new-") && !reap_work(path))
+			ok = FALSE;
+	}
+	if (lock >= 0)
+		close(lock);
+	return ok;
 }
 
 struct entry {

@@ -53,6 +53,8 @@ struct modbuild_result {
  */
 struct modbuild_result *modbuild_run(const struct modbuild_request *req, GCancellable *cancellable,
 				     GError **error);
+/* Removes what builds that were killed left in the cache. FALSE: some of it is still being written to. */
+gboolean modbuild_tidy(const char *cachedir);
 /* NULL-safe. The files stay in the cache. */
 void modbuild_result_free(struct modbuild_result *result);
 VX_DEFINE_GUARD(struct modbuild_result, modbuild_result_free);

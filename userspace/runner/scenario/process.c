@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -23,9 +24,11 @@ struct run {
 	GError *read_error;
 };
 
+/* What it started itself ends with its next write: its output is ours. */
 static void own_group(gpointer unused)
 {
 	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 static char **clean_environment(const char *const *more)

@@ -335,15 +335,28 @@ static void note_new_guest(struct reading *rd)
 		rd->op[i].hist_before = rd->op[i].hist;
 }
 
-/* What was found since the last recovery is what this one is for. */
+static gboolean any_hurts(const struct reading *rd)
+{
+	guint i;
+
+	for (i = rd->findings_before; i < rd->an->findings->len; i++)
+		if (finding_hurts(g_ptr_array_index(rd->an->findings, i)))
+			return TRUE;
+	return FALSE;
+}
+
+/* What was found since the last recovery is what this one is for; where something hurts, that alone. */
 static void note_recovery(struct reading *rd, gboolean back, double ms)
 {
 	const guint64 ns = (guint64)(MAX(ms, 0) * 1e6);
+	const gboolean hurt = any_hurts(rd);
 	guint i;
 
 	for (i = rd->findings_before; i < rd->an->findings->len; i++) {
 		struct finding *finding = g_ptr_array_index(rd->an->findings, i);
 
+		if (hurt && !finding_hurts(finding))
+			continue;
 		finding->recovery_attempted = TRUE;
 		finding->recovery_successful = back;
 	}
@@ -367,10 +380,21 @@ static gboolean is_among(const json_t *list, const struct finding *finding)
 	return FALSE;
 }
 
-/* What a filesystem known to be good meets as well is no module's fault. */
+static gboolean was_on_target(const struct reading *rd, const struct finding *finding)
+{
+	const struct step_info *step = g_hash_table_lookup(rd->steps, &finding->step);
+
+	return step && step->target;
+}
+
+/*
+ * What a filesystem known to be good meets as well is no module's fault; and where the kernel's own code
+ * breaks under this module only, it is the module that leads it there.
+ */
 static void note_control(struct reading *rd, const json_t *json)
 {
 	const json_t *list = json_object_get(json, "findings");
+	const gboolean judged = !json_is_string(json_object_get(json, "why"));
 	guint i;
 
 	for (i = 0; i < rd->an->findings->len; i++) {
@@ -378,6 +402,8 @@ static void note_control(struct reading *rd, const json_t *json)
 
 		if (is_among(list, finding))
 			finding->blame = BLAME_ENVIRONMENT;
+		else if (judged && finding->blame == BLAME_KERNEL && was_on_target(rd, finding))
+			finding->blame = BLAME_MODULE;
 	}
 }
 

@@ -87,6 +87,16 @@ const char *verdict_readiness(const struct verdict *v)
 	return v->code == VERDICT_PERFORMANCE ? "ready with conditions" : "not ready";
 }
 
+static int gravity(const struct finding *finding)
+{
+	static const int by_concern[] = {
+		[CONCERN_PERFORMANCE] = 0, [CONCERN_TEST] = 1, [CONCERN_STABILITY] = 2, [CONCERN_CRITICAL] = 3,
+	};
+
+	return (int)finding->severity * 4 + by_concern[finding_concern(finding->class)];
+}
+
+/* Of equally severe ones that which the verdict is about. */
 const struct finding *verdict_finding(const struct analysis *an)
 {
 	const struct finding *worst = NULL;
@@ -96,7 +106,7 @@ const struct finding *verdict_finding(const struct analysis *an)
 		const struct finding *finding = g_ptr_array_index(an->findings, i);
 
 		if (finding->blame != BLAME_ENVIRONMENT && !finding->noise &&
-		    (!worst || finding->severity > worst->severity))
+		    (!worst || gravity(finding) > gravity(worst)))
 			worst = finding;
 	}
 	return worst;

@@ -233,6 +233,16 @@ static void remove_unfinished(const char *dir)
 	}
 }
 
+void store_tidy(const char *dir)
+{
+	int lock = g_file_test(dir, G_FILE_TEST_IS_DIR) ? take_lock(dir, NULL) : -1;
+
+	if (lock < 0)
+		return;
+	remove_unfinished(dir);
+	close(lock);
+}
+
 struct store_writer *store_begin(const char *dir, const char *name, guint64 need, GError **error)
 {
 	g_autofree char *hidden = g_strconcat(NEW_PREFIX, name, NULL);

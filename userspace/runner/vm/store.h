@@ -28,6 +28,9 @@ gboolean store_commit(struct store_writer *writer, const char *const *files, jso
 /* Throws away what was written. NULL-safe. */
 void store_abort(struct store_writer *writer);
 
+/* Removes what somebody who was killed left half made in `dir`; while one writes there, nothing. */
+void store_tidy(const char *dir);
+
 /* {"format", "files", "about"}; NULL if there is none that can be read. Caller decrefs. */
 json_t *store_manifest(const char *dir, const char *name);
 /* NULL: the entry is good. Else what is wrong with it, of a file in it. Reads every byte (0.1 s for 130 MB). */

@@ -53,11 +53,15 @@ struct vm_config {
 /*
  * Called from the main context. `data` is only valid during the call. console() and channel() must not
  * destroy the VM; gone() may, it is the last call the driver makes.
+ *
+ * failed(): what carries the guest has failed, and the guest is no more to blame than to be used: libvirt's connection
+ * is cut, a disk of its cannot grow. Told once; QEMU may live on until destroy(). May be NULL. `error` is borrowed.
  */
 struct vm_sink {
 	void (*console)(void *ctx, const void *data, gsize len);
 	void (*channel)(void *ctx, const void *data, gsize len);
 	void (*gone)(void *ctx, enum vm_gone why);
+	void (*failed)(void *ctx, const GError *error);
 	void *ctx;
 };
 

@@ -18,6 +18,7 @@
 #include <libvirt/virterror.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,11 +32,11 @@
 #include "orphan.h"
 #include "save_image.h"
 #include "stream.h"
+#include "virt_conn.h"
 #include "vm.h"
 
 #define SAVE_CHANNELS	4
 #define KILL_WAIT_MS	5000
-#define ASK_AGAIN	2
 /* After QEMU's end, libvirt says why within milliseconds; a guest is gone all the same if it never does. */
 #define REASON_WAIT_MS	1000
 #define PREDECESSOR_TRIES 500
@@ -53,186 +54,22 @@ struct vm {
 	int status;			/* QEMU's, as of waitpid(2) */
 	guint pidfd_watch, reason_timer, gone_idle;
 	gboolean quiet;			/* its end is our doing: do not tell */
+	GError *failure;		/* to be told by failure_idle */
+	guint failure_idle;
 	gboolean why_known;
 	enum vm_gone why;
 };
 
-static void set_libvirt_error(GError **error, const char *what)
-{
-	virErrorPtr e = virGetLastError();
-
-	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "%s: %s", what,
-		    e && e->message ? e->message : "libvirt gives no reason");
-}
-
-/* libvirt prints each error and warning to stderr unless it has somewhere else to send it. */
-static void swallow_error(void *ctx, virErrorPtr error)
-{
-}
-
-static gsize set_up;
-
-static void set_up_libvirt(const char *rundir)
-{
-	g_autofree char *output = g_strdup_printf("3:file:%s/libvirt.log", rundir);
-
-	if (!g_once_init_enter(&set_up))
-		return;
-	g_setenv("LIBVIRT_LOG_OUTPUTS", output, FALSE);
-	virSetErrorFunc(NULL, swallow_error);
-	orphan_adopt();
-	gvir_event_register();
-	g_once_init_leave(&set_up, 1);
-}
-
-/* --- Where libvirt lives ------------------------------------------------- */
-
-/*
- * capability_filters: with it, libvirt asks QEMU for each of some 450 CPU features by a message of its own,
- * 0.3 to 0.7 s at each start; without it, all at once.
- *
- * stdio_handler: there is no virtlogd. For root: QEMU runs as we do, without the labels, namespaces and
- * groups that a daemon would set up.
- */
-static char *qemu_conf(void)
-{
-	return g_strconcat("stdio_handler = \"file\"\nmax_core = 0\n"
-			   "capability_filters = [ \"cpu-unavailable-features\" ]\n",
-			   geteuid() ? "" :
-			   "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nremember_owner = 0\n"
-			   "security_driver = \"none\"\nnamespaces = []\ncgroup_controllers = []\n", NULL);
-}
-
-/* Asking QEMU what it can do takes more than a second; all runs share the answer. */
-static gboolean share_cache(const char *root, const char *cachedir, GError **error)
-{
-	g_autofree char *shared = g_build_filename(cachedir, "libvirt-cache", NULL);
-	g_autofree char *link = g_build_filename(root, "cache", NULL);
-
-	if (!fs_mkdir(shared, 0700, error))
-		return FALSE;
-	if (!symlink(shared, link) || errno == EEXIST)
-		return TRUE;
-	vx_error_set_errno(error, errno, "cannot link %s", link);
-	return FALSE;
-}
-
-static char *make_root(const struct vm_config *config, GError **error)
-{
-	g_autofree char *root = g_build_filename(config->rundir, "libvirt", NULL);
-	g_autofree char *etc = g_build_filename(root, "etc", NULL);
-	g_autofree char *file = g_build_filename(etc, "qemu.conf", NULL), *text = qemu_conf();
-
-	if (!fs_mkdir(etc, 0700, error) || !g_file_set_contents_full(file, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, error))
-		return NULL;
-	if (config->cachedir && !share_cache(root, config->cachedir, error))
-		return NULL;
-	return g_steal_pointer(&root);
-}
-
-static char *connection_uri(const struct vm_config *config, GError **error)
-{
-	g_autofree char *root = NULL, *escaped = NULL;
-
-	if (config->uri)
-		return g_strdup(config->uri);
-	root = make_root(config, error);
-	if (!root)
-		return NULL;
-	escaped = g_uri_escape_string(root, "/", FALSE);
-	return g_strconcat("qemu:///embed?root=", escaped, NULL);
-}
-
-/*
- * One connection for the life of the process: the embedded driver registers
- * itself anew at each opening, and libvirt takes sixteen of those.
- */
-static struct {
-	virConnectPtr conn;
-	char *uri;
-} kept;
-
-static virConnectPtr kept_connection(const char *uri)
-{
-	if (!kept.conn || strcmp(kept.uri, uri))
-		return NULL;
-	if (virConnectIsAlive(kept.conn) == 1 && !virConnectRef(kept.conn))
-		return kept.conn;
-	virConnectClose(kept.conn);
-	kept.conn = NULL;
-	return NULL;
-}
-
-static void keep_connection(virConnectPtr conn, const char *uri)
-{
-	if (kept.conn || virConnectRef(conn))
-		return;
-	kept.conn = conn;
-	g_free(kept.uri);
-	kept.uri = g_strdup(uri);
-}
-
-/* Caller closes. */
-static virConnectPtr open_connection(const struct vm_config *config, GError **error)
-{
-	g_autofree char *uri = NULL, *what = NULL;
-	struct orphan_reaper *reaper;
-	virConnectPtr conn;
-
-	set_up_libvirt(config->rundir);
-	uri = connection_uri(config, error);
-	if (!uri)
-		return NULL;
-	conn = kept_connection(uri);
-	if (conn)
-		return conn;
-	reaper = orphan_reaper_start();
-	conn = virConnectOpen(uri);
-	orphan_reaper_stop(reaper);
-	if (!conn) {
-		what = g_strdup_printf("cannot open libvirt's %s", uri);
-		set_libvirt_error(error, what);
-		return NULL;
-	}
-	keep_connection(conn, uri);
-	return conn;
-}
-
-/* The first time, libvirt starts QEMU to ask it. */
-static gboolean qemu_version(virConnectPtr conn, unsigned long *ret, GError **error)
-{
-	struct orphan_reaper *reaper = orphan_reaper_start();
-	int r, i;
-
-	/* On a busy machine QEMU answers too late now and then, and libvirt takes that for no QEMU. */
-	for (i = 0; (r = virConnectGetVersion(conn, ret)) && i < ASK_AGAIN; i++)
-		;
-	orphan_reaper_stop(reaper);
-	if (r)
-		set_libvirt_error(error, "libvirt finds no QEMU: install qemu-system-x86");
-	return !r;
-}
-
-unsigned long vm_libvirt_version(void)
-{
-	unsigned long version = 0;
-
-	/* It would start libvirt, which would then log to stderr. */
-	if (!g_atomic_pointer_get(&set_up) || virGetVersion(&version, NULL, NULL))
-		return 0;
-	return version;
-}
-
 static char *libvirt_fingerprint(const struct vm_config *config, GError **error)
 {
-	virConnectPtr conn = open_connection(config, error);
+	virConnectPtr conn = virt_conn_open(config, error);
 	g_autofree char *skeleton = NULL;
 	unsigned long qemu = 0, lib = 0;
 	char *ret = NULL;
 
 	if (!conn)
 		return NULL;
-	if (qemu_version(conn, &qemu, error)) {
+	if (virt_conn_qemu_version(conn, &qemu, error)) {
 		virConnectGetLibVersion(conn, &lib);
 		skeleton = domain_xml_skeleton(config, qemu);
 		ret = g_strdup_printf("qemu %lu libvirt %lu %s", qemu, lib, skeleton);
@@ -312,10 +149,67 @@ static void set_why(struct vm *vm, enum vm_gone why)
 	vm->why_known = TRUE;
 }
 
+/* --- What carries the guest fails ------------------------------------------ */
+
+static gboolean tell_failed(void *data)
+{
+	struct vm *vm = data;
+	GError *failure = g_steal_pointer(&vm->failure);
+
+	vm->failure_idle = 0;
+	if (vm->sink.failed)
+		vm->sink.failed(vm->sink.ctx, failure);
+	g_error_free(failure);
+	return G_SOURCE_REMOVE;
+}
+
+/* Takes over `failure`; the first is the one that is told. */
+static void fail(struct vm *vm, GError *failure)
+{
+	if (vm->failure || vm->quiet) {
+		g_error_free(failure);
+		return;
+	}
+	vm->failure = failure;
+	vm->failure_idle = g_idle_add_full(G_PRIORITY_DEFAULT, tell_failed, vm, NULL);
+}
+
+static GError *cut_error(const struct vm *vm, const char *why)
+{
+	return g_error_new(VX_ERROR, VX_ERROR_UNAVAILABLE, "the connection to libvirt at %s was cut (%s): the run cannot "
+			   "go on; start the daemon again, then the run", vm->config->uri, why);
+}
+
+static void on_close(virConnectPtr conn, int reason, void *ctx)
+{
+	static const char *const words[] = {
+		[VIR_CONNECT_CLOSE_REASON_ERROR] = "it broke", [VIR_CONNECT_CLOSE_REASON_EOF] = "its daemon has ended, or does not answer",
+		[VIR_CONNECT_CLOSE_REASON_KEEPALIVE] = "its daemon does not answer",
+		[VIR_CONNECT_CLOSE_REASON_CLIENT] = "it was closed",
+	};
+	GPtrArray *vms = ctx;
+
+	for (guint i = 0; i < vms->len; i++)
+		fail(vms->pdata[i], cut_error(vms->pdata[i], reason >= 0 && (guint)reason < G_N_ELEMENTS(words) ?
+					      words[reason] : "it is not said why"));
+}
+
+/* A call has failed: was it for want of libvirt? It may go away while there is no guest that could be told. */
+static void check_connection(struct vm *vm)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!vm->config->uri || !vm->sink.failed || virConnectIsAlive(vm->conn) == 1)
+		return;
+	error = cut_error(vm, "a call failed");
+	vm->sink.failed(vm->sink.ctx, error);
+}
+
 /* A connection takes each callback once, and tells it of all its guests. */
 static struct {
 	virConnectPtr conn;
 	int lifecycle, shutdown;	/* -1: not registered */
+	int io_error;
 	GPtrArray *vms;			/* borrowed */
 } events;
 
@@ -372,6 +266,18 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
 	return 0;
 }
 
+/* QEMU has stopped the guest, which would look like one that hangs. */
+static void on_io_error(virConnectPtr conn, virDomainPtr dom, const char *path, const char *alias, int action,
+			const char *reason, void *ctx)
+{
+	struct vm *vm = vm_of(dom);
+
+	if (vm && action == VIR_DOMAIN_EVENT_IO_ERROR_PAUSE)
+		fail(vm, g_error_new(VX_ERROR, VX_ERROR_IO, "the guest's disk %s cannot be written (%s), so QEMU has "
+				     "stopped the guest: free some space there, or have the cache elsewhere (--cache)",
+				     path, reason && *reason ? reason : "QEMU does not say why"));
+}
+
 static gboolean watch_events(struct vm *vm, GError **error)
 {
 	if (!events.vms)
@@ -381,12 +287,17 @@ static gboolean watch_events(struct vm *vm, GError **error)
 		events.lifecycle = virConnectDomainEventRegisterAny(vm->conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
 								    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), NULL, NULL);
 		if (events.lifecycle < 0) {
-			set_libvirt_error(error, "cannot hear of the guest's end");
+			virt_conn_set_error(error, "cannot hear of the guest's end");
 			return FALSE;
 		}
 		/* Without it a reset looks like a power-off, no more. */
 		events.shutdown = virConnectDomainQemuMonitorEventRegister(vm->conn, NULL, "SHUTDOWN",
 									   on_shutdown_event, NULL, NULL, 0);
+		events.io_error = virConnectDomainEventRegisterAny(vm->conn, NULL, VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON,
+								   VIR_DOMAIN_EVENT_CALLBACK(on_io_error), NULL, NULL);
+		/* The driver in this process has none that could be cut. */
+		if (vm->config->uri)
+			virConnectRegisterCloseCallback(vm->conn, on_close, events.vms, NULL);
 	}
 	g_ptr_array_add(events.vms, vm);
 	return TRUE;
@@ -399,6 +310,10 @@ static void unwatch_events(struct vm *vm)
 	virConnectDomainEventDeregisterAny(events.conn, events.lifecycle);
 	if (events.shutdown >= 0)
 		virConnectDomainQemuMonitorEventDeregister(events.conn, events.shutdown);
+	if (events.io_error >= 0)
+		virConnectDomainEventDeregisterAny(events.conn, events.io_error);
+	if (vm->config->uri)
+		virConnectUnregisterCloseCallback(events.conn, on_close);
 }
 
 /* --- Life cycle ---------------------------------------------------------- */
@@ -453,9 +368,13 @@ static struct vm *libvirt_create(const struct vm_config *config, const struct vm
 	vm->config = config;
 	vm->sink = *sink;
 	vm->pidfd = -1;
-	vm->conn = open_connection(config, error);
+	vm->conn = virt_conn_open(config, error);
 	if (vm->conn && watch_events(vm, error) && open_streams(vm, error))
 		return vm;
+	if (vm->conn)
+		check_connection(vm);
+	else if (config->uri && sink->failed && error)
+		sink->failed(sink->ctx, *error);
 	libvirt_destroy(vm);
 	return NULL;
 }
@@ -486,6 +405,8 @@ static void stop_watching(struct vm *vm)
 	g_clear_handle_id(&vm->pidfd_watch, g_source_remove);
 	g_clear_handle_id(&vm->reason_timer, g_source_remove);
 	g_clear_handle_id(&vm->gone_idle, g_source_remove);
+	g_clear_handle_id(&vm->failure_idle, g_source_remove);
+	g_clear_error(&vm->failure);
 }
 
 static void libvirt_kill(struct vm *vm)
@@ -540,8 +461,10 @@ static char *build_xml(struct vm *vm, GError **error)
 	const struct domain_paths paths = { console, channel, box };
 	unsigned long version = 0;
 
-	if (!qemu_version(vm->conn, &version, error))
+	if (!virt_conn_qemu_version(vm->conn, &version, error)) {
+		check_connection(vm);
 		return NULL;
+	}
 	return domain_xml(vm->config, &paths, version);
 }
 
@@ -560,27 +483,58 @@ static gboolean take_over(struct vm *vm, GError **error)
 	return TRUE;
 }
 
-/* What a predecessor's black box held is not this guest's. */
-static void clear_box(struct vm *vm)
+/* Caller frees: libvirt's log of this domain, its own root only. */
+static char *log_path(const struct vm *vm)
 {
-	g_autofree char *path = socket_path(vm, "box");
+	g_autofree char *name = g_strconcat(vm->config->name, ".log", NULL);
 
-	unlink(path);
+	return g_build_filename(vm->config->rundir, "libvirt", "log", "qemu", name, NULL);
 }
 
 /*
- * A predecessor of this name in this process, whose end libvirt has not taken
- * note of yet (libvirt_destroy() does not wait). No other process sees this root.
+ * What a predecessor's black box held is not this guest's; and libvirt appends to the log of that
+ * name at each start, 6 KB: a run recovers hundreds of times.
+ */
+static void clear_files(struct vm *vm)
+{
+	g_autofree char *box = socket_path(vm, "box"), *log = log_path(vm);
+
+	unlink(box);
+	unlink(log);
+}
+
+/* Its vexlab is gone, and its sockets with it. */
+static gboolean is_abandoned(virDomainPtr dom)
+{
+	char *xml = virDomainGetXMLDesc(dom, 0);
+	const char *end = xml ? strstr(xml, ".console'") : NULL, *start = end;
+	g_autofree char *path = NULL;
+
+	while (start && start > xml && start[-1] != '\'')
+		start--;
+	if (start)
+		path = g_strndup(start, (gsize)(end - start) + strlen(".console"));
+	free(xml);
+	return path && g_path_is_absolute(path) && access(path, F_OK) && errno == ENOENT;
+}
+
+/*
+ * A predecessor of this name, whose end libvirt has not taken note of yet: ours (libvirt_destroy() does not wait), as
+ * no other process sees our root; with another's libvirt, one of a vexlab that died with the daemon, which finds
+ * it again when it starts. One that lives is left alone: libvirt says then that the name is taken.
  */
 static void clear_predecessor(struct vm *vm)
 {
 	virDomainPtr old;
 
-	if (vm->config->uri)
-		return;
 	for (int i = 0; i < PREDECESSOR_TRIES && (old = virDomainLookupByName(vm->conn, vm->config->name)); i++) {
-		virDomainDestroy(old);
+		const gboolean clear = !vm->config->uri || is_abandoned(old);
+
+		if (clear)
+			virDomainDestroy(old);
 		virDomainFree(old);
+		if (!clear)
+			return;
 		g_usleep(PREDECESSOR_WAIT_US);
 	}
 }
@@ -593,13 +547,14 @@ static gboolean libvirt_boot(struct vm *vm, GError **error)
 	if (!xml)
 		return FALSE;
 	/* The embedded driver knows no autodestroy: there rundir_reap() sees to it. */
-	clear_box(vm);
+	clear_files(vm);
 	reaper = orphan_reaper_start();
 	clear_predecessor(vm);
 	vm->dom = virDomainCreateXML(vm->conn, xml, vm->config->uri ? VIR_DOMAIN_START_AUTODESTROY : 0);
 	orphan_reaper_stop(reaper);
 	if (!vm->dom) {
-		set_libvirt_error(error, "cannot start the guest");
+		virt_conn_set_error(error, "cannot start the guest");
+		check_connection(vm);
 		return FALSE;
 	}
 	return take_over(vm, error);
@@ -631,7 +586,10 @@ static gboolean libvirt_save(struct vm *vm, const char *path, GError **error)
 	orphan_reaper_stop(reaper);
 	virTypedParamsFree(params, n);
 	if (ret) {
-		set_libvirt_error(error, "cannot save the guest's state");
+		g_autofree char *what = g_strdup_printf("cannot save the guest's state to %s", path);
+
+		virt_conn_set_error(error, what);
+		check_connection(vm);
 		return FALSE;
 	}
 	/* What it said until then. */
@@ -651,7 +609,7 @@ static gboolean start_from(struct vm *vm, const char *path, unsigned int flags, 
 		return FALSE;
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_FILE, path);
 	add_string(&params, &n, &max, VIR_DOMAIN_SAVE_PARAM_DXML, xml);
-	clear_box(vm);
+	clear_files(vm);
 	reaper = orphan_reaper_start();
 	clear_predecessor(vm);
 	ret = virDomainRestoreParams(vm->conn, params, n, flags);
@@ -659,9 +617,11 @@ static gboolean start_from(struct vm *vm, const char *path, unsigned int flags, 
 	virTypedParamsFree(params, n);
 	if (!ret)
 		vm->dom = virDomainLookupByName(vm->conn, vm->config->name);
-	if (!vm->dom)
-		set_libvirt_error(error, "cannot restore the guest's state");
-	return vm->dom != NULL;
+	if (vm->dom)
+		return TRUE;
+	virt_conn_set_error(error, "cannot restore the guest's state");
+	check_connection(vm);
+	return FALSE;
 }
 
 static gboolean libvirt_restore(struct vm *vm, const char *path, GError **error)
@@ -683,7 +643,7 @@ static gboolean libvirt_wake(struct vm *vm, GError **error)
 		return FALSE;
 	if (!virDomainResume(vm->dom))
 		return TRUE;
-	set_libvirt_error(error, "cannot wake the guest that stood by");
+	virt_conn_set_error(error, "cannot wake the guest that stood by");
 	return FALSE;
 }
 
@@ -693,7 +653,7 @@ static gboolean libvirt_pause(struct vm *vm, gboolean on, GError **error)
 {
 	if (!(on ? virDomainSuspend(vm->dom) : virDomainResume(vm->dom)))
 		return TRUE;
-	set_libvirt_error(error, on ? "cannot pause the guest" : "cannot resume the guest");
+	virt_conn_set_error(error, on ? "cannot pause the guest" : "cannot resume the guest");
 	return FALSE;
 }
 
@@ -701,7 +661,7 @@ static gboolean libvirt_nmi(struct vm *vm, GError **error)
 {
 	if (!virDomainInjectNMI(vm->dom, 0))
 		return TRUE;
-	set_libvirt_error(error, "cannot send the guest an NMI");
+	virt_conn_set_error(error, "cannot send the guest an NMI");
 	return FALSE;
 }
 
@@ -717,7 +677,7 @@ static gboolean dump_as(struct vm *vm, const char *path, const char *format, GEr
 	command = json_dumps(json, JSON_COMPACT);
 	json_decref(json);
 	if (!command || virDomainQemuMonitorCommand(vm->dom, command, &said, 0)) {
-		set_libvirt_error(error, "cannot write the guest's memory");
+		virt_conn_set_error(error, "cannot write the guest's memory");
 		return FALSE;
 	}
 	answer = json_loads(said, 0, NULL);
@@ -741,10 +701,12 @@ static gboolean libvirt_dump(struct vm *vm, const char *path, gboolean *kdump, G
 static gboolean libvirt_resize_disk(struct vm *vm, unsigned int index, guint64 bytes, GError **error)
 {
 	const char target[] = { 'v', 'd', (char)('a' + index), '\0' };
+	g_autofree char *what = NULL;
 
 	if (!virDomainBlockResize(vm->dom, target, bytes, VIR_DOMAIN_BLOCK_RESIZE_BYTES))
 		return TRUE;
-	set_libvirt_error(error, "cannot resize the guest's disk");
+	what = g_strdup_printf("cannot resize the guest's disk %s", vm->config->disks[index].path);
+	virt_conn_set_error(error, what);
 	return FALSE;
 }
 
@@ -773,8 +735,7 @@ static GBytes *libvirt_take_box(struct vm *vm)
 /* The last line of QEMU's stderr, which libvirt keeps among its own remarks ("<date>: ..."). */
 static char *last_stderr(struct vm *vm)
 {
-	g_autofree char *name = g_strconcat(vm->config->name, ".log", NULL), *text = NULL;
-	g_autofree char *file = g_build_filename(vm->config->rundir, "libvirt", "log", "qemu", name, NULL);
+	g_autofree char *file = log_path(vm), *text = NULL;
 	char *found = NULL, *line, *rest;
 
 	if (!g_file_get_contents(file, &text, NULL, NULL))
