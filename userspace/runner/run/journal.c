@@ -67,16 +67,15 @@ struct journal *journal_open(const char *dir, const char *stamp, double threshol
 
 void journal_close(struct journal *jn)
 {
-	struct linefile *const files[] = { jn->log, jn->console, jn->performance, jn->crashes };
-	guint i;
-
 	if (!jn)
 		return;
 	jn->console_busy = TRUE;
 	if (jn->idle_timer)
 		g_source_remove(jn->idle_timer);
-	for (i = 0; i < G_N_ELEMENTS(files); i++)
-		linefile_close(files[i]);
+	linefile_close(jn->log);
+	linefile_close(jn->console);
+	linefile_close(jn->performance);
+	linefile_close(jn->crashes);
 	record_close(jn->record);
 	detect_free(jn->detect);
 	arrived_free(jn->arrived);
