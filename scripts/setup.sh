@@ -25,7 +25,7 @@ BASE_PACKAGES=(
 # QEMU 7.2 corrupts a 6.12 guest under TCG, libvirt 9 is too old for what we ask of it.
 BACKPORTS_PACKAGES=(
 	qemu-system-x86 qemu-system-common qemu-system-data qemu-utils
-	libvirt-dev libvirt0 libvirt-daemon-driver-qemu
+	libvirt-dev libvirt0 libvirt-daemon-driver-qemu libvirt-daemon
 )
 # Newest of these that is older than this is replaced from backports.
 readonly QEMU_MIN=1:10.0 LIBVIRT_MIN=11.0
