@@ -4,6 +4,7 @@
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -13,6 +14,8 @@
 #include "virt_watch.h"
 
 #define ASK_AGAIN	2
+#define LOG_NAME	"libvirt.log"
+#define LOG_MAX		65536
 #define OPEN_S		VIRT_WATCH_S
 
 void virt_conn_set_error(GError **error, const char *what)
@@ -35,7 +38,7 @@ static gsize set_up;
 
 static void set_up_libvirt(const char *rundir)
 {
-	g_autofree char *output = g_strdup_printf("3:file:%s/libvirt.log", rundir);
+	g_autofree char *output = g_strdup_printf("3:file:%s/" LOG_NAME, rundir);
 
 	if (!g_once_init_enter(&set_up))
 		return;
@@ -44,6 +47,16 @@ static void set_up_libvirt(const char *rundir)
 	orphan_adopt();
 	gvir_event_register();
 	g_once_init_leave(&set_up, 1);
+}
+
+void virt_conn_trim_log(const struct vm_config *config)
+{
+	g_autofree char *path = g_build_filename(config->rundir, LOG_NAME, NULL);
+	struct stat st;
+
+	/* It is appended to. */
+	if (!stat(path, &st) && st.st_size > LOG_MAX)
+		(void)!truncate(path, 0);
 }
 
 /* --- Where libvirt lives ------------------------------------------------- */

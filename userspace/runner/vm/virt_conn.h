@@ -10,6 +10,8 @@
 /* To config->uri, or to the driver in this process with its root in config->rundir. Caller closes. */
 virConnectPtr virt_conn_open(const struct vm_config *config, GError **error);
 gboolean virt_conn_qemu_version(virConnectPtr conn, unsigned long *ret, GError **error);
+/* libvirt's own log in config->rundir says something of each guest that is killed: from here on anew, if it is long. */
+void virt_conn_trim_log(const struct vm_config *config);
 /* "<what>: <what libvirt said last>" */
 void virt_conn_set_error(GError **error, const char *what);
 

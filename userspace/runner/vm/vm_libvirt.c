@@ -501,6 +501,7 @@ static void clear_files(struct vm *vm)
 
 	unlink(box);
 	unlink(log);
+	virt_conn_trim_log(vm->config);
 }
 
 /* Its vexlab is gone, and its sockets with it. */
