@@ -195,6 +195,46 @@ static void what_it_finds_too_is_the_environments(void **state)
 	json_decref(json);
 }
 
+static struct ran run_in(char **env, const char *first, ...)
+{
+	va_list args;
+	struct ran r;
+
+	va_start(args, first);
+	r = run_with_env(env, first, args);
+	va_end(args);
+	return r;
+}
+
+/* QEMU is no more when the guest is to be put back: everything seen so far is told, and exit 4. */
+static void recovery_that_fails(void **state)
+{
+	g_autofree char *bin = g_build_filename(test_dir, "bin", NULL), *fake = g_build_filename(bin, "qemu-system-x86_64", NULL);
+	g_autofree char *real = g_find_program_in_path("qemu-system-x86_64");
+	g_autofree char *path = g_strdup_printf("%s:%s", bin, g_getenv("PATH"));
+	g_autofree char *script = g_strdup_printf("rm '%s' && printf '#!/bin/sh\\nexit 1\\n' >'%s' && chmod 755 '%s'", fake, fake, fake);
+	g_auto(GStrv) env = g_environ_setenv(g_get_environ(), "PATH", path, TRUE);
+	json_t *json;
+
+	assert_int_equal(g_mkdir(bin, 0755), 0);
+	assert_int_equal(symlink(real, fake), 0);
+	forget_handlers();
+	handler("Oops", 0755, script);
+	{
+		RAN r = run_in(env, "run", "-q", "--json", "--cold", "--target", "faultfs", "--cycles", "3", "--control", "none",
+			       "--module-params", "fault=oops@put", "--handlers", handlers, NULL);
+
+		expect_status(&r, 4);
+		json = expect_json(&r);
+	}
+	assert_int_equal(notes(json, "recovery failed"), 3);
+	assert_int_equal(notes(json, "recovered"), 0);
+	assert_true(json_is_true(json_object_get(note_of(json, "given up"), "failed")));
+	assert_int_equal(number_at(json, "crash_detection.summary.recovery_attempts"), 3);
+	json_decref(json);
+	forget_handlers();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +243,7 @@ int main(void)
 		cmocka_unit_test(not_when_it_is_switched_off),
 		cmocka_unit_test(a_control_run_finds_nothing),
 		cmocka_unit_test(what_it_finds_too_is_the_environments),
+		cmocka_unit_test(recovery_that_fails),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
