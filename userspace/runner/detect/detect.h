@@ -22,7 +22,7 @@ struct detect_now {
 };
 
 /* Silence of the console after which a report that has seen its end is complete. */
-#define DETECT_QUIET_MS		25
+#define DETECT_QUIET_MS		15
 /* The same for one that has none, or has not seen it. */
 #define DETECT_SILENT_MS	1000
 
