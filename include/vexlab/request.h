@@ -40,7 +40,8 @@ enum vx_feature {
 /*
  * Steps. Strings (s) and numbers (n) by operation; what is not listed is unused.
  *
- *	INSMOD		s: path, parameters
+ *	INSMOD		s: path, parameters  n: enum vx_insmod_flags; value: with BIND_CALLS, how many symbols
+ *			were bound; output: a line for each allocator that it calls and that was not
  *	MODPROBE	s: name, with its dependencies from modules.dep
  *	RMMOD		s: name
  *	EXEC		s: argv...: a program, never a shell; value: exit status, output kept
@@ -59,6 +60,9 @@ enum vx_feature {
  *	FAULT		n: enum vx_fault; FLOOD: n: bytes; value: bytes written
  *	FILE_OP		s: operation (file_ops.h), a directory for it, mount point ("": not told);
  *			value: enum vx_file_result; output: what is wrong or missing, its first line stable
+ *	SETTLE		waits until what was to be done later is done: RCU callbacks and batched frees, task
+ *			and other works, caches of the page allocator given back
+ *	RESOURCES	s: name of a module, "" none; output: "what value\n" lines (agent/resources.c)
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -79,7 +83,13 @@ enum vx_step_op {
 	VX_STEP_WRITE		= 15,
 	VX_STEP_FAULT		= 16,
 	VX_STEP_FILE_OP		= 17,
+	VX_STEP_SETTLE		= 18,
+	VX_STEP_RESOURCES	= 19,
 	VX_STEP_OPS,
+};
+
+enum vx_insmod_flags {
+	VX_INSMOD_BIND_CALLS	= 1 << 0,	/* calls of allocators go by vexprobe.ko (alloc.h, CALLS) */
 };
 
 /* What a guest is done to by itself, but not by its kernel. */
@@ -140,7 +150,8 @@ struct vx_msg_put {
 enum vx_probe_group {
 	VX_PROBES_MOUNT	= 1 << 0,	/* mount and unmount latency */
 	VX_PROBES_SLAB	= 1 << 1,	/* slab bytes per operation */
-	VX_PROBES_ALL	= (1 << 2) - 1,
+	VX_PROBES_ALLOC	= 1 << 2,	/* outstanding allocations (alloc.h, TRACED) */
+	VX_PROBES_ALL	= (1 << 3) - 1,
 };
 
 /* Sets exactly `groups` attached (0: all off) with this filter; answers VX_MSG_TRACE. */
