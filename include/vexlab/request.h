@@ -146,7 +146,8 @@ enum vx_probe_group {
 	VX_PROBES_MOUNT	= 1 << 0,	/* mount and unmount latency */
 	VX_PROBES_SLAB	= 1 << 1,	/* slab bytes per operation */
 	VX_PROBES_ALLOC	= 1 << 2,	/* outstanding allocations (alloc.h, TRACED) */
-	VX_PROBES_ALL	= (1 << 3) - 1,
+	VX_PROBES_CALLS	= 1 << 3,	/* the same of a bound module (alloc.h, CALLS): no program, vexprobe.ko's table */
+	VX_PROBES_ALL	= (1 << 4) - 1,
 };
 
 /* Sets exactly `groups` attached (0: all off) with this filter; answers VX_MSG_TRACE. */

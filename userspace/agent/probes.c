@@ -14,6 +14,7 @@
 #include <bpf/libbpf.h>
 #include <vexlab/probe_hist.h>
 #include "blackbox.h"
+#include "calls.h"
 #include "mount.skel.h"
 #include "oops.skel.h"
 #include "slab.skel.h"
@@ -39,6 +40,8 @@ struct probes {
 	struct oops_bpf *oops;		/* goes with the mount group, where kmod-probe is */
 	struct blackbox box;
 	struct vx_probe_status box_status;
+	struct calls calls;
+	struct vx_probe_status calls_status;
 	struct ring_buffer *ring;
 	struct program programs[PROGRAMS_MAX];
 	size_t nprograms;
@@ -47,7 +50,7 @@ struct probes {
 	uint64_t step;		/* as set last, for programs loaded later */
 	uint64_t *step_at, *oops_step_at; /* where the loaded programs read it */
 	int cpus;		/* possible ones: per-CPU maps have a value for each */
-	struct vx_probe_status status[PROGRAMS_MAX + 1];
+	struct vx_probe_status status[PROGRAMS_MAX + 2];
 	size_t nstatus;
 };
 
@@ -79,6 +82,7 @@ int probes_create(const struct probes_options *options, struct probes **ret)
 	p->options = *options;
 	p->cpus = cpus;
 	p->box.device = -1;
+	p->calls.device = -1;
 	if (!p->options.ring_bytes)
 		p->options.ring_bytes = RING_BYTES_DEFAULT;
 	if (!p->options.wake_bytes)
@@ -108,6 +112,7 @@ void probes_destroy(struct probes *p)
 	detach(p, VX_PROBES_ALL);
 	ring_buffer__free(p->ring);
 	blackbox_close(&p->box);
+	calls_close(&p->calls);
 	oops_bpf__destroy(p->oops);
 	slab_bpf__destroy(p->slab);
 	mount_bpf__destroy(p->mount);
@@ -502,18 +507,45 @@ static int set_slab(struct probes *p, bool on)
 	return err;
 }
 
+/* No program, but a way to know of the target all the same. */
+static int set_calls(struct probes *p, bool on)
+{
+	struct vx_probe_status *status = &p->calls_status;
+	int err = on ? calls_open(&p->calls) : 0;
+
+	/* The mapping stays: a step's thread may be about to stamp it. */
+	if (!on || err) {
+		p->attached &= ~(uint32_t)VX_PROBES_CALLS;
+		status->name[0] = '\0';
+	} else {
+		p->attached |= VX_PROBES_CALLS;
+		calls_set_step(&p->calls, __atomic_load_n(&p->step, __ATOMIC_SEQ_CST));
+	}
+	if (!on)
+		return 0;
+	*status = (struct vx_probe_status){ .name = "calls", .target = "vexprobe", .err = err };
+	status->kind = err ? VX_ATTACH_NOT : VX_ATTACH_TRACEPOINT;
+	if (err)
+		snprintf(status->why, sizeof(status->why), "%s", err == -ENOENT ? "the module vexprobe is not loaded" :
+			 strerror(-err));
+	return err;
+}
+
 int probes_set(struct probes *p, uint32_t groups, const char *fstype, const char *module)
 {
 	int err;
 
 	(void)module;	/* for programs on the module's own functions */
 	p->asked = groups;
-	if (groups & ~(uint32_t)VX_PROBES_ALL || (groups && !(groups & VX_PROBES_MOUNT)))
+	if (groups & ~(uint32_t)VX_PROBES_ALL || (groups & VX_PROBES_SLAB && !(groups & VX_PROBES_MOUNT)))
 		return -EINVAL;
-	if (!groups) {
+	err = set_calls(p, groups & VX_PROBES_CALLS);
+	if (err)
+		return err;
+	if (!(groups & ~(uint32_t)VX_PROBES_CALLS)) {
 		if (p->mount)
 			set_slab(p, false);
-		detach(p, VX_PROBES_ALL);
+		detach(p, VX_PROBES_ALL & ~(uint32_t)VX_PROBES_CALLS);
 		return 0;
 	}
 	err = load_mount(p);
@@ -545,6 +577,8 @@ size_t probes_status(struct probes *p, const struct vx_probe_status **ret)
 			p->status[p->nstatus++] = p->programs[i].status;
 	if (p->asked && p->box_status.name[0])
 		p->status[p->nstatus++] = p->box_status;
+	if (p->calls_status.name[0])
+		p->status[p->nstatus++] = p->calls_status;
 	*ret = p->status;
 	return p->nstatus;
 }
@@ -562,6 +596,7 @@ void probes_set_step(struct probes *p, uint64_t step)
 	at = __atomic_load_n(&p->oops_step_at, __ATOMIC_SEQ_CST);
 	if (at)
 		__atomic_store_n(at, step, __ATOMIC_SEQ_CST);
+	calls_set_step(&p->calls, step);
 }
 
 int probes_ring_fd(const struct probes *p)
@@ -667,6 +702,11 @@ int probes_reset(struct probes *p)
 {
 	int err;
 
+	if (p->attached & VX_PROBES_CALLS) {
+		err = calls_clear(&p->calls);
+		if (err)
+			return err;
+	}
 	if (!p->mount)
 		return 0;
 	err = zero_percpu(p, p->mount->maps.hists);

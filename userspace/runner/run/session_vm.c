@@ -212,7 +212,7 @@ gboolean session_boot(struct session *s, GError **error)
  */
 static void preload_probes(struct session *s)
 {
-	struct vx_req_trace req = { .groups = VX_PROBES_ALL, .fstype = "-" };
+	struct vx_req_trace req = { .groups = VX_PROBES_MOUNT | VX_PROBES_SLAB, .fstype = "-" };
 	struct vx_msg_trace msg;
 
 	if (session_trace(s, &req, &msg, NULL)) {

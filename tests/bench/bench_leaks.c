@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What it costs to know of a module's allocations: the module itself, and a
+ * bystander. Two storms of kmalloc and kfree, in the target and outside it,
+ * under each way to look on, in turn and on one guest; then the same counted in
+ * instructions, which no noise touches.
+ *
+ *	bench_leaks AGENT TREE [storm|instructions|live]...
+ */
+#include "guest.h"
+#include "bind.h"
+#include "modbuild.h"
+
+#define STORM_NS	"/sys/module/%s/parameters/pair_ps"
+
+enum { TARGET, BYSTANDER, STORMS };
+static const char *const modules[STORMS] = { "slabstorm", "slabstander" };
+
+struct way {
+	const char *name;
+	gboolean bound;			/* the target's calls go by vexprobe.ko */
+	guint32 groups;			/* enum vx_probe_group */
+	const char *const *peer;	/* argv of what runs meanwhile; NULL: nothing */
+	const char *goals[STORMS];	/* of the ratio to plain */
+	GArray *ps[STORMS];
+};
+
+struct leaks {
+	struct bench b;
+	const char *tree;
+	char *files[STORMS], *bound;	/* on the host */
+};
+
+static void say_nothing(void *ctx, const char *line)
+{
+}
+
+static char *build(struct leaks *l, const char *dir, const char *name)
+{
+	g_autofree char *source = g_build_filename(l->tree, dir, NULL);
+	const struct modbuild_request req = {
+		.module_dir = source, .headers = l->b.image->headers, .release = l->b.image->release,
+		.cachedir = l->b.cachedir, .deadline_s = 300, .progress = say_nothing,
+	};
+	GError *error = NULL;
+	struct modbuild_result *built = modbuild_run(&req, NULL, &error);
+	char *ret = NULL;
+	guint i;
+
+	if (!built)
+		die(dir, error);
+	for (i = 0; i < built->nmodules; i++)
+		if (!strcmp(built->modules[i].info->name, name))
+			ret = g_strdup(built->modules[i].path);
+	modbuild_result_free(built);
+	return ret;
+}
+
+static void make_modules(struct leaks *l)
+{
+	g_autofree char *probe = build(l, "kmod-probe", "vexprobe");
+	GError *error = NULL;
+	guint bound, i;
+
+	for (i = 0; i < STORMS; i++)
+		l->files[i] = build(l, "tests/guest/slabstorm", modules[i]);
+	l->bound = g_build_filename(rundir_path(l->b.rundir), "bound.ko", NULL);
+	if (!bind_calls(l->files[TARGET], probe, l->bound, &bound, &error) || !bound)
+		die("binding", error);
+}
+
+static void insert(struct leaks *l, const char *file, const char *params)
+{
+	g_autofree char *base = g_path_get_basename(file);
+	g_autofree char *remote = g_build_filename(session_workdir(l->b.session), base, NULL);
+	const char *strings[] = { remote, params, NULL };
+	GError *error = NULL;
+
+	if (!session_put(l->b.session, file, remote, 0644, &error))
+		die(base, error);
+	step(&l->b, VX_STEP_INSMOD, strings, 0, 0);
+}
+
+static void take_out(struct leaks *l, guint storm)
+{
+	const char *strings[] = { modules[storm], NULL };
+
+	step(&l->b, VX_STEP_RMMOD, strings, 0, 0);
+}
+
+/* ps of one pair. */
+static double storm(struct leaks *l, guint which)
+{
+	g_autofree char *path = g_strdup_printf(STORM_NS, modules[which]);
+	const char *strings[] = { path, NULL };
+	struct vx_req_step req = { .id = ++l->b.step, .op = VX_STEP_READ, .deadline_ns = 60000000000ull };
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+	GError *error = NULL;
+
+	if (!session_step(l->b.session, &req, strings, &res, &error))
+		die("storm", error);
+	if (res.msg.err)
+		die(path, NULL);
+	return strtod(res.output, NULL);
+}
+
+static void trace_groups(struct leaks *l, guint32 groups)
+{
+	struct vx_req_trace req = { .groups = groups, .reset = 1, .fstype = "slabstorm", .module = "slabstorm" };
+	struct vx_msg_trace msg;
+	GError *error = NULL;
+
+	if (!session_trace(l->b.session, &req, &msg, &error))
+		die("trace", error);
+	if (msg.err)
+		die(g_strerror(-msg.err), NULL);
+}
+
+static void one_way(struct leaks *l, struct way *way, guint times)
+{
+	guint i, which;
+
+	trace_groups(l, way->groups);
+	insert(l, way->bound ? l->bound : l->files[TARGET], "");
+	for (which = 0; which < STORMS; which++)
+		storm(l, which);
+	for (i = 0; i < times; i++)
+		for (which = 0; which < STORMS; which++) {
+			double ps = storm(l, which);
+
+			g_array_append_val(way->ps[which], ps);
+		}
+	take_out(l, TARGET);
+	trace_groups(l, 0);
+}
+
+static void show(const struct way *ways, guint n, const char *unit)
+{
+	guint i, which;
+
+	for (which = 0; which < STORMS; which++)
+		for (i = 0; i < n; i++) {
+			g_autoptr(GArray) ns = g_array_new(FALSE, FALSE, sizeof(double));
+			g_autofree char *what = g_strdup_printf("%s, pair: %s", which ? "bystander" : "module", ways[i].name);
+			guint k;
+
+			for (k = 0; k < ways[i].ps[which]->len; k++) {
+				double each = g_array_index(ways[i].ps[which], double, k) / 1000;
+
+				g_array_append_val(ns, each);
+			}
+			row(what, ns, unit, "");
+		}
+	for (i = 1; i < n; i++) {
+		g_autofree char *cost = g_strdup_printf("module, times its own cost: %s", ways[i].name);
+		g_autofree char *kept = g_strdup_printf("bystander, of its storm kept: %s", ways[i].name);
+
+		one(cost, at(ways[i].ps[TARGET], .5) / at(ways[0].ps[TARGET], .5), "x", ways[i].goals[TARGET]);
+		one(kept, at(ways[0].ps[BYSTANDER], .5) / at(ways[i].ps[BYSTANDER], .5), "", ways[i].goals[BYSTANDER]);
+	}
+}
+
+static void bench_storm(struct leaks *l, gboolean icount)
+{
+	struct way ways[] = {
+		{ .name = "plain" },
+		{ .name = "calls", .bound = TRUE, .groups = VX_PROBES_CALLS, .goals = { "<= 2", ">= 0.98" } },
+// 		{ .name = "traced", .groups = VX_PROBES_ALLOC },
+	};
+	const guint blocks = icount ? 3 : 12;
+	guint i, k;
+
+	for (k = 0; k < G_N_ELEMENTS(ways); k++)
+		for (i = 0; i < STORMS; i++)
+			ways[k].ps[i] = g_array_new(FALSE, FALSE, sizeof(double));
+	l->b.icount = icount;
+	open_guest(&l->b, FALSE, 0);
+	insert(l, l->files[BYSTANDER], "");
+	for (i = 0; i < blocks; i++)
+		for (k = 0; k < G_N_ELEMENTS(ways); k++)
+			one_way(l, &ways[(i + k) % G_N_ELEMENTS(ways)], icount ? 3 : 5);
+	close_guest(&l->b);
+	l->b.icount = FALSE;
+	show(ways, G_N_ELEMENTS(ways), icount ? "insns" : "ns");
+	for (k = 0; k < G_N_ELEMENTS(ways); k++)
+		for (i = 0; i < STORMS; i++)
+			g_array_unref(ways[k].ps[i]);
+}
+
+static void run_named(struct leaks *l, const char *name)
+{
+	if (!strcmp(name, "storm"))
+		bench_storm(l, FALSE);
+	else if (!strcmp(name, "instructions"))
+		bench_storm(l, TRUE);
+	else
+		die(name, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const all[] = { "storm", "instructions" };
+	struct leaks l = { 0 };
+	char *probe;
+	int i;
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: bench_leaks AGENT TREE [storm|instructions]...\n");
+		return EX_USAGE;
+	}
+	l.tree = argv[2];
+	probe = g_build_filename(l.tree, "kmod-probe", NULL);
+	l.b.probe_source = probe;
+	bench_init(&l.b, argv[1]);
+	make_modules(&l);
+	head();
+	if (argc == 3)
+		for (i = 0; i < (int)G_N_ELEMENTS(all); i++)
+			run_named(&l, all[i]);
+	for (i = 3; i < argc; i++)
+		run_named(&l, argv[i]);
+	bench_clear(&l.b);
+	for (i = 0; i < STORMS; i++)
+		g_free(l.files[i]);
+	g_free(l.bound);
+	g_free(probe);
+	return 0;
+}
