@@ -350,9 +350,30 @@ static const char daemon_script[] =
 	"security_driver = \"none\"\\nnamespaces = []\\ncgroup_controllers = []\\nmax_core = 0\\n' >$D/etc/qemu.conf\n"
 	"exec setpriv --pdeathsig KILL $2 -f $D/etc/libvirtd.conf -p $D/run/libvirtd.pid\n";
 
+/* In a bare chroot, whose root is no mount point, it cannot be had. */
+static gboolean has_own_mounts(void)
+{
+	char *argv[] = { (char *)"/usr/bin/unshare", (char *)"-m", (char *)"/bin/true", NULL };
+	int status;
+
+	return g_spawn_sync(NULL, argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL,
+			    &status, NULL) && !status;
+}
+
+/* Of the daemon that runs: what tells those who share its mounts. A dead one has none any more. */
+static char *daemon_mounts;
+
+static char *mounts_of(const char *pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%s/ns/mnt", pid);
+
+	return g_file_read_link(path, NULL);
+}
+
 static GPid start_daemon(const char *libvirtd, const char *dir)
 {
 	g_autofree char *script = g_strdup(daemon_script), *socket = g_build_filename(dir, "run", "libvirt-sock", NULL);
+	g_autofree char *text = NULL;
 	char *argv[] = { (char *)"/usr/bin/unshare", (char *)"-m", (char *)"/bin/sh", (char *)"-c", script, (char *)"sh",
 			 (char *)dir, (char *)libvirtd, NULL };
 	guint i;
@@ -366,7 +387,27 @@ static GPid start_daemon(const char *libvirtd, const char *dir)
 		g_usleep(20000);
 	if (!g_file_test(socket, G_FILE_TEST_EXISTS))
 		fail_msg("%s makes no socket %s", libvirtd, socket);
+	text = g_strdup_printf("%d", pid);
+	daemon_mounts = mounts_of(text);
 	return pid;
+}
+
+/* A QEMU that a daemon has started to ask what it can do survives it, and nobody else's would. */
+static void end_probes(const char *mounts)
+{
+	g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+	const char *pid;
+
+	while ((pid = g_dir_read_name(proc))) {
+		g_autofree char *own = g_ascii_isdigit(*pid) ? mounts_of(pid) : NULL, *path = NULL, *args = NULL;
+		gsize len;
+
+		if (!own || g_strcmp0(own, mounts))
+			continue;
+		path = g_strdup_printf("/proc/%s/cmdline", pid);
+		if (g_file_get_contents(path, &args, &len, NULL) && memmem(args, len, "-machine\0none", 13))
+			kill(atoi(pid), SIGKILL);
+	}
 }
 
 static void end_daemon(GPid pid)
@@ -374,6 +415,9 @@ static void end_daemon(GPid pid)
 	kill(pid, SIGCONT);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	if (daemon_mounts)
+		end_probes(daemon_mounts);
+	g_clear_pointer(&daemon_mounts, g_free);
 }
 
 static void cut_once(const char *libvirtd, const char *dir, int sig, const struct course *course, double at, guint n)
@@ -439,8 +483,9 @@ static void libvirt_connection_cut(void **state)
 	guint i;
 
 	/* skip() does not come back, and frees nothing. */
-	if (!libvirtd || geteuid()) {
-		print_message("SKIP: a cut connection needs root and a libvirtd (package libvirt-daemon, or $VEXLAB_LIBVIRTD)\n");
+	if (!libvirtd || geteuid() || !has_own_mounts()) {
+		print_message("SKIP: a cut connection needs root, a mount namespace (not in a bare chroot) and a libvirtd "
+			      "(package libvirt-daemon, or $VEXLAB_LIBVIRTD)\n");
 		skip();
 	}
 	dir = g_build_filename(test_dir, "libvirtd", NULL);

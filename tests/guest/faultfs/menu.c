@@ -165,6 +165,12 @@ static int fault_atomic_sleep(void)
 
 	spin_lock(&lock);
 	msleep(10);
+	/*
+	 * The scheduler has complained, and taken the lock's share off the count by itself. Taken off twice it is
+	 * negative until the next switch: a page fault of the task before that would be a SIGSEGV, now and then.
+	 */
+	if (!preempt_count())
+		preempt_disable();
 	spin_unlock(&lock);
 	return 0;
 }
