@@ -10,6 +10,7 @@
 
 #include "calls.h"
 #include "cleanup.h"
+#include "ksyms.h"
 
 /* A million objects at once, and half of the table still free; 66 MiB. */
 #define SLOTS	(1u << 21)
@@ -33,7 +34,7 @@ int calls_open(struct calls *calls)
 	calls->head = (struct vx_calls *)map;
 	calls->keys = (const uint64_t *)(map + req.keys_offset);
 	calls->calls = (const struct vx_call *)(map + req.calls_offset);
-	return 0;
+	return calls->past ? 0 : ksyms_past_create(&calls->past);
 
 fail:
 	err = -errno;
@@ -48,6 +49,7 @@ void calls_close(struct calls *calls)
 		munmap(calls->head, calls->head->bytes);
 	if (calls->device >= 0)
 		close(calls->device);
+	ksyms_past_destroy(calls->past);
 	*calls = (struct calls){ .device = -1 };
 }
 
@@ -57,6 +59,12 @@ void calls_set_step(const struct calls *calls, uint64_t step)
 
 	if (head)
 		__atomic_store_n(&head->step, step, __ATOMIC_RELAXED);
+}
+
+void calls_modules_changed(struct calls *calls)
+{
+	if (calls->past)
+		ksyms_past_update(calls->past, ++calls->generation);
 }
 
 int calls_clear(struct calls *calls)

@@ -10,12 +10,16 @@
 #include <vexlab/alloc.h>
 #include <vexlab/calls.h>
 
+struct ksyms_past;
+
 struct calls {
 	int device;			/* -1: not open */
 	struct vx_calls *head;
 	const uint64_t *keys;
 	const struct vx_call *calls;
 	struct vx_calls_counts base;	/* what had been counted when it was cleared last */
+	struct ksyms_past *past;	/* names for the sites */
+	uint32_t generation;		/* of `past`: counts up when modules change */
 };
 
 /* 0; -ENOENT: there is no vexprobe.ko; -ENOMEM and the like. The table itself stays with the kernel. */
@@ -23,6 +27,8 @@ int calls_open(struct calls *calls);
 void calls_close(struct calls *calls);
 /* What is allocated from now on is stamped with it. Any thread; NULL-safe before calls_open(). */
 void calls_set_step(const struct calls *calls, uint64_t step);
+/* Some module was loaded or unloaded: the names of its functions are kept. */
+void calls_modules_changed(struct calls *calls);
 /* Forgets what is outstanding. The target ought to rest. */
 int calls_clear(struct calls *calls);
 

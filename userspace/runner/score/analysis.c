@@ -425,7 +425,7 @@ static void note_vm(struct reading *rd, const struct rec_entry *entry)
 
 static void note_sequence(struct reading *rd, const struct vx_frame *frame)
 {
-	if (frame->type < VX_MSG_HELLO || frame->type > VX_MSG_LOG || frame->flags & VX_FRAME_FROM_BOX)
+	if (frame->type < VX_MSG_HELLO || frame->type >= VX_REC_RUN || frame->flags & VX_FRAME_FROM_BOX)
 		return;
 	if (rd->in_sequence && frame->epoch == rd->epoch && frame->seq > rd->next_seq)
 		rd->an->frames_lost += frame->seq - rd->next_seq;
