@@ -13,7 +13,7 @@
 struct step_info {
 	char phase[16];			/* of the scenario: "measure", "slab", ... */
 	char kind[16];
-	gboolean target;
+	gboolean target, may_fail;
 	guint64 bpf_ns;			/* what BPF said of it, 0: nothing */
 };
 
@@ -209,6 +209,7 @@ static void note_step_begin(struct reading *rd, const struct rec_entry *entry)
 	g_strlcpy(step->phase, phase ? phase : "", sizeof(step->phase));
 	g_strlcpy(step->kind, kind ? kind : "", sizeof(step->kind));
 	step->target = json_is_true(json_object_get(json, "target"));
+	step->may_fail = json_is_true(json_object_get(json, "may_fail"));
 	g_hash_table_insert(rd->steps, id, step);
 	rd->current = *id;
 	if (!strcmp(step->phase, "measure") && !rd->first_measure_ns)
@@ -229,7 +230,7 @@ static void note_step_end(struct reading *rd, const struct rec_entry *entry)
 	step = step_of(rd, msg.id);
 	if (!step || msg.id != rd->current)
 		return;
-	failed = msg.err || (!strcmp(step->kind, "exec") && msg.value);
+	failed = !step->may_fail && (msg.err || (!strcmp(step->kind, "exec") && msg.value));
 	if (step->target) {
 		rd->an->steps++;
 		rd->an->steps_failed += failed;

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Between leak.c (the detector), leak_sites.c (what was told) and leak_judge.c (what it means). */
+#ifndef VEXLAB_LEAK_PRIV_H
+#define VEXLAB_LEAK_PRIV_H
+
+#include "leak.h"
+
+struct leak_step_info {
+	guint64 id, cycle;
+	guint8 kind, way;		/* enum leak_step, enum leak_way */
+	gboolean ok;
+};
+
+struct leaks {
+	char module[VX_NAME_LEN];	/* the target's, "" */
+	char target[VX_NAME_LEN];
+	GArray *steps;			/* struct leak_step_info, ascending id */
+	GArray *points;			/* struct leak_point */
+	GPtrArray *sites;		/* struct leak_site */
+	GHashTable *by_key;		/* borrowed from them */
+	guint left_out;
+	guint round, segment;
+	guint64 segment_step;		/* the latest step when it began */
+	GArray *segment_steps;		/* guint64, by segment */
+	gboolean open;			/* a checkpoint's answer is under way */
+	gboolean hunted;
+	guint64 done_id, id;		/* of answers: the last that is over, and the one under way (0: not begun) */
+	char *end;
+	struct leaks_status status;
+};
+
+/* The sample of a point; NULL: the site was not among what it told. */
+const struct leak_sample *leak_sample_at(const struct leak_site *site, guint point);
+
+#endif
