@@ -137,6 +137,8 @@ struct leaks_status {
 	guint found, grows, suspected, acquitted, not_judged;
 	guint64 more;			/* traced cycles until the last suspect is acquitted, if nothing is left of them */
 	guint outstanding;		/* suspects of which TRACED has objects in hand now: an unload would decide */
+	guint calls_growing;		/* sites whose CALLS objects are of ten steps and more: worth confirming */
+	guint resources;		/* that grow, whoever has them */
 	double least;			/* the smallest confidence of what grows; 1: nothing does */
 };
 struct leaks_status leaks_status(const struct leaks *leaks);

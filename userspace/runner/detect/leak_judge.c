@@ -8,6 +8,7 @@
 
 #define DECIDES		3	/* mean number of events of which at least one is seen with 95 % */
 #define LATE_P		0.01	/* fewer than this likely, and growth has ended */
+#define CALLS_MANY	10	/* steps that have left something */
 #define POINTS_MIN	5	/* checkpoints of growth */
 
 #define MOUNT_FAILS	(1u << LEAK_WAY_BAD_IMAGE | 1u << LEAK_WAY_BAD_OPTION | 1u << LEAK_WAY_INTERRUPTED)
@@ -478,11 +479,22 @@ static gboolean in_hand(const struct leaks *leaks, const struct leak_site *site)
 	return FALSE;
 }
 
+/* Ten steps, and nothing of the oldest has gone: a round that confirms need not wait. */
+static gboolean calls_grow(const struct leaks *leaks, const struct leak_site *site)
+{
+	const struct leak_sample *last = site->samples->len ?
+		&g_array_index(site->samples, struct leak_sample, site->samples->len - 1) : NULL;
+
+	return last && last->point + 1 == leaks->points->len && last->steps >= CALLS_MANY &&
+	       point_at(leaks, last->point)->source == VX_ALLOCS_CALLS && !point_at(leaks, last->point)->unloaded;
+}
+
 static void count(struct leaks *leaks, const struct leak_site *site)
 {
 	struct leaks_status *status = &leaks->status;
 	const struct leak_judgement *judged = &site->judged;
 
+	status->calls_growing += calls_grow(leaks, site);
 	switch (judged->verdict) {
 	case LEAK_FOUND:
 		status->found++;
