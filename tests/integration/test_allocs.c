@@ -125,6 +125,12 @@ static void trace(struct world *w, guint32 groups, const char *module)
 
 #define TRACING	(VX_PROBES_MOUNT | VX_PROBES_ALLOC)
 
+/* Deferred work is done, nothing is cached. */
+static void settle(struct world *w)
+{
+	shell(w, "sync; echo 3 >/proc/sys/vm/drop_caches; sleep 3");
+}
+
 static void insmod(struct world *w)
 {
 	/* A test that failed leaves it. */
@@ -248,14 +254,14 @@ static void test_leaks(void **state)
 		do_it(w, there);
 	}
 	do_it(w, "zero 5");
-	shell(w, "sleep 1");
+	settle(w);
 	ask(w);
 	show(w);
 	expect_leaks(w, 7, 1);
 	assert_int_equal(site_of(w, "leak_zero").msg.objects, 0);
 	others = w->answer.objects;
 	rmmod(w);
-	shell(w, "sleep 1");
+	settle(w);
 	ask(w);
 	show(w);
 	expect_leaks(w, 7, 1);
@@ -278,7 +284,7 @@ static void test_not_leaks(void **state)
 		do_it(w, there);
 	}
 	rmmod(w);
-	shell(w, "sleep 3");
+	settle(w);
 	ask(w);
 	show(w);
 	assert_true(w->answer.allocs > 80000);
@@ -348,13 +354,13 @@ static void test_ext4(void **state)
 	trace(w, TRACING, "");
 	for (int i = 0; i < 5; i++)
 		cycle(w);
-	shell(w, "echo 3 >/proc/sys/vm/drop_caches; sleep 2");
+	settle(w);
 	ask(w);
 	show(w);
 	early = w->answer.objects;
 	for (int i = 0; i < 15; i++)
 		cycle(w);
-	shell(w, "echo 3 >/proc/sys/vm/drop_caches; sleep 2");
+	settle(w);
 	ask(w);
 	show(w);
 	print_message("%llu outstanding after 5 cycles, %llu after 20\n", (unsigned long long)early,

@@ -103,6 +103,8 @@ static const struct {
 	{ "__pud_alloc", 0 }, { "__p4d_alloc", 0 }, { "do_anonymous_page", 0 }, { "alloc_anon_folio", 0 },
 	{ "folio_prealloc", 0 }, { "wp_page_copy", 0 }, { "do_wp_page", 0 }, { "do_cow_fault", 0 },
 	{ "__handle_mm_fault", 0 }, { "handle_mm_fault", 0 }, { "alloc_zeroed_user_highpage_movable", 0 },
+	{ "__change_page_attr_set_clr", 0 }, { "__change_page_attr", 0 }, { "split_large_page", 0 },
+	{ "__split_large_page", 0 }, { "alloc_pte_page", 0 }, { "alloc_pmd_page", 0 },
 	{ "vma_alloc_zeroed_movable_folio", 0 }, { "do_huge_pmd_anonymous_page", 0 },
 };
 
