@@ -30,7 +30,8 @@ size_t alloc_fold(struct vx_probe_live *live, size_t n, struct fold_site *ret)
 {
 	size_t sites = 0;
 
-	qsort(live, n, sizeof(*live), compare);
+	if (n)
+		qsort(live, n, sizeof(*live), compare);
 	for (size_t i = 0; i < n; i++) {
 		if (!i || live[i].site != live[i - 1].site)
 			ret[sites++] = (struct fold_site){ .site = live[i].site };
