@@ -79,7 +79,7 @@ i_score		:= $(i_detect) $R/score
 i_report	:= $(i_score) $R/report
 i_run		:= $(i_report) $R/vm $R/link $R/scenario $R/guest $R/run
 i_cmd		:= $(i_run) $R
-i_tests		:= $(i_cmd) userspace/agent tests/unit tests/integration
+i_tests		:= $(i_cmd) userspace/agent tests/unit tests/integration tests/guest/faultfs
 
 HOST_DIRS	:= base vm link record scenario guest detect score report run
 
