@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /dev/vexprobe: the agent hands over its mapping of the flight map. The pages
- * stay ours until the descriptor is closed, which its death does too.
+ * stay ours until the descriptor is closed, which its death does too. What else
+ * is asked for there belongs to calls.c.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -124,7 +125,7 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	int err;
 
 	if (cmd != VX_PROBE_SHARE)
-		return -ENOTTY;
+		return calls_ioctl(cmd, (void __user *)arg);
 	if (copy_from_user(&req, (const void __user *)arg, sizeof(req)))
 		return -EFAULT;
 	mutex_lock(&share_lock);
@@ -145,6 +146,7 @@ static int probe_release(struct inode *inode, struct file *file)
 static const struct file_operations probe_fops = {
 	.owner		= THIS_MODULE,
 	.unlocked_ioctl	= probe_ioctl,
+	.mmap		= calls_mmap,
 	.release	= probe_release,
 };
 
@@ -164,4 +166,5 @@ int __init share_init(void)
 void share_exit(void)
 {
 	misc_deregister(&probe_device);
+	calls_exit();
 }

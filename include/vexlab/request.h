@@ -40,8 +40,7 @@ enum vx_feature {
 /*
  * Steps. Strings (s) and numbers (n) by operation; what is not listed is unused.
  *
- *	INSMOD		s: path, parameters  n: enum vx_insmod_flags; value: with BIND_CALLS, how many symbols
- *			were bound; output: a line for each allocator that it calls and that was not
+ *	INSMOD		s: path, parameters
  *	MODPROBE	s: name, with its dependencies from modules.dep
  *	RMMOD		s: name
  *	EXEC		s: argv...: a program, never a shell; value: exit status, output kept
@@ -86,10 +85,6 @@ enum vx_step_op {
 	VX_STEP_SETTLE		= 18,
 	VX_STEP_RESOURCES	= 19,
 	VX_STEP_OPS,
-};
-
-enum vx_insmod_flags {
-	VX_INSMOD_BIND_CALLS	= 1 << 0,	/* calls of allocators go by vexprobe.ko (alloc.h, CALLS) */
 };
 
 /* What a guest is done to by itself, but not by its kernel. */
