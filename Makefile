@@ -209,7 +209,8 @@ $(san_lib): $(call obj,$(common_src) $(host_src),san)
 	$(call msg,AR,$@)ar rcs $@ $^
 
 # Of the agent what does a step's work: it needs no guest.
-agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c)
+agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c \
+			userspace/agent/resources*.c)
 agent_lib	:= $(B)/san/libagent.a
 $(agent_lib): $(call obj,$(agent_ops_src),san)
 	@rm -f $@
