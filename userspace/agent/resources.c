@@ -15,7 +15,7 @@
 
 #include "cleanup.h"
 #include "ops.h"
-#include "resources.h"
+#include "resources_out.h"
 
 void resources_say(struct resources_out *out, long long value, const char *format, ...)
 {
@@ -309,7 +309,7 @@ int op_resources(struct op_run *run)
 		return -ENOMEM;
 	op_begin(run);
 	resources_memory(out);
-	resources_slab(out, true);
+	resources_slab(out);
 	say_files(out);
 	resources_vmalloc(out);
 	resources_lines(out, "/proc/modules", take_module, NULL);

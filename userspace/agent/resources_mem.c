@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "resources.h"
+#include "resources_out.h"
 
 /* ---- pages -------------------------------------------------------------------------------------- */
 
@@ -100,7 +100,10 @@ void resources_memory(struct resources_out *out)
 
 /* ---- slab caches ------------------------------------------------------------------------------------- */
 
-/* Gives each CPU's slabs back: only then are all free objects counted as such. */
+/*
+ * Gives each CPU's slabs back: only then are all free objects counted as such, and a cache's count is exact to
+ * the object. 0.1 ms each, most of what a snapshot takes.
+ */
 static void shrink(int dir, const char *name)
 {
 	_cleanup_close_ int fd = -1;
@@ -132,7 +135,7 @@ static long long number_in(int dir, const char *cache, const char *file)
  * Links are names of merged caches, and stay when such a cache is destroyed: only the number of
  * users tells, of the cache that has the objects.
  */
-static unsigned int say_caches(struct resources_out *out, bool exact)
+static unsigned int say_caches(struct resources_out *out)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/sys/kernel/slab");
 	struct dirent *entry;
@@ -142,8 +145,7 @@ static unsigned int say_caches(struct resources_out *out, bool exact)
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		n++;
-		if (exact)
-			shrink(dirfd(dir), entry->d_name);
+		shrink(dirfd(dir), entry->d_name);
 		if (entry->d_name[0] == ':')
 			resources_say(out, number_in(dirfd(dir), entry->d_name, "aliases"), "aliases.%s", entry->d_name);
 		else
@@ -162,9 +164,9 @@ static bool take_slabinfo(struct resources_out *out, char *line, void *ctx)
 	return true;
 }
 
-void resources_slab(struct resources_out *out, bool exact)
+void resources_slab(struct resources_out *out)
 {
-	resources_say(out, say_caches(out, exact), "totals.caches");
+	resources_say(out, say_caches(out), "totals.caches");
 	resources_lines(out, "/proc/slabinfo", take_slabinfo, NULL);
 }
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "resources.h"
+#include "resources_out.h"
 
 #define PF_KTHREAD	0x00200000
 

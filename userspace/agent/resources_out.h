@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What the files of resources*.c share: lines of "NAME VALUE" on the way to a step's output. */
-#ifndef VEXLAB_AGENT_RESOURCES_H
-#define VEXLAB_AGENT_RESOURCES_H
+#ifndef VEXLAB_AGENT_RESOURCES_OUT_H
+#define VEXLAB_AGENT_RESOURCES_OUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ void resources_say_tally(struct resources_out *out, const char *family, const st
 
 /* resources_mem.c: memory, pages, slab caches, vmalloc */
 void resources_memory(struct resources_out *out);
-void resources_slab(struct resources_out *out, bool exact);
+void resources_slab(struct resources_out *out);
 void resources_vmalloc(struct resources_out *out);
 /* resources_proc.c: tasks and their descriptors */
 void resources_tasks(struct resources_out *out);
