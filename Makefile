@@ -52,7 +52,7 @@ else
 $(error packages are missing: run `make setup` first (scripts/setup.sh --print names them))
 endif
 PKG_CFLAGS	:= $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS	:= $(shell pkg-config --libs $(PKGS))
+PKG_LIBS	:= $(shell pkg-config --libs $(PKGS)) -lm
 VIRT_CFLAGS	:= $(shell pkg-config --cflags libvirt libvirt-glib-1.0)
 VIRT_LIBS	:= $(shell pkg-config --libs libvirt libvirt-glib-1.0) -lvirt-qemu
 endif
