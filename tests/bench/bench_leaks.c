@@ -165,7 +165,7 @@ static void bench_storm(struct leaks *l, gboolean icount)
 	struct way ways[] = {
 		{ .name = "plain" },
 		{ .name = "calls", .bound = TRUE, .groups = VX_PROBES_CALLS, .goals = { "<= 2", ">= 0.98" } },
-// 		{ .name = "traced", .groups = VX_PROBES_ALLOC },
+		{ .name = "traced", .groups = VX_PROBES_ALLOC },
 	};
 	const guint blocks = icount ? 3 : 12;
 	guint i, k;

@@ -52,10 +52,13 @@ static gboolean file_open(struct file *file, const char *path, gboolean write, G
 	    !gelf_getehdr(file->elf, &head) || head.e_type != ET_REL)
 		return fail(file, "not a 64-bit kernel module", error);
 	while ((section = elf_nextscn(file->elf, section))) {
-		if (!gelf_getshdr(section, &sh) || sh.sh_type != SHT_SYMTAB || !sh.sh_entsize)
+		/* As much of it as there is, whatever its header says. */
+		const Elf_Data *data = elf_getdata(section, NULL);
+
+		if (!gelf_getshdr(section, &sh) || sh.sh_type != SHT_SYMTAB || !data || !data->d_buf)
 			continue;
 		file->symbols = section;
-		file->nsymbols = sh.sh_size / sh.sh_entsize;
+		file->nsymbols = data->d_size / sizeof(Elf64_Sym);
 		file->names = sh.sh_link;
 		return TRUE;
 	}
