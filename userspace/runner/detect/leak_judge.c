@@ -54,8 +54,15 @@ static const struct leak_step_info *step_of(const struct leaks *leaks, guint64 i
 
 /* ---- how often it could have happened ------------------------------------------------------------ */
 
-/* Steps of these kinds and ways in the segment of a point, up to it. An ordinary one counts when it went well. */
-static guint64 steps_upto(const struct leaks *leaks, const struct leak_point *point, guint kinds, guint ways)
+/* What could have left something: each, or only one that went well. */
+struct unit {
+	guint kinds, ways;
+	gboolean failed_too;
+	const char *name;
+};
+
+/* Of the segment of a point, up to it. */
+static guint64 steps_upto(const struct leaks *leaks, const struct leak_point *point, const struct unit *unit)
 {
 	const guint64 from = g_array_index(leaks->segment_steps, guint64, point->segment);
 	guint64 n = 0;
@@ -66,8 +73,8 @@ static guint64 steps_upto(const struct leaks *leaks, const struct leak_point *po
 
 		if (step->id <= from)
 			break;
-		if (step->id <= point->step && kinds & 1u << step->kind && ways & 1u << step->way &&
-		    (step->ok || step->way != LEAK_WAY_ORDINARY))
+		if (step->id <= point->step && unit->kinds & 1u << step->kind && unit->ways & 1u << step->way &&
+		    (step->ok || unit->failed_too))
 			n++;
 	}
 	return n;
@@ -121,17 +128,12 @@ static double error_share(const struct leaks *leaks, guint kinds)
 	return all ? (double)error / (double)all : 1;
 }
 
-struct unit {
-	guint kinds, ways;
-	const char *name;
-};
-
 static guint64 exposure(const struct leaks *leaks, enum vx_alloc_source source, gboolean unloaded, const struct unit *unit);
 
 /* Every step that is known by name was on an error path: by chance, or is that what it takes? */
 static gboolean only_errors(const struct leaks *leaks, const struct tally *t)
 {
-	const struct unit those = { t->kinds, t->ways, NULL };
+	const struct unit those = { t->kinds, t->ways, TRUE, NULL };
 
 	if (!t->named || t->named != t->error_named)
 		return FALSE;
@@ -143,13 +145,14 @@ static gboolean only_errors(const struct leaks *leaks, const struct tally *t)
 static struct unit unit_of(const struct leaks *leaks, const struct tally *t)
 {
 	const guint loads = 1u << LEAK_STEP_LOAD | 1u << LEAK_STEP_UNLOAD, every = (1u << LEAK_WAYS) - 1;
-	struct unit unit = { 1u << LEAK_STEP_MOUNT, every, "cycle" };
+	struct unit unit = { 1u << LEAK_STEP_MOUNT, every, FALSE, "cycle" };
 
 	if (t->kinds && !(t->kinds & ~loads)) {
-		unit = (struct unit){ t->kinds & 1u << LEAK_STEP_LOAD ? 1u << LEAK_STEP_LOAD : 1u << LEAK_STEP_UNLOAD, every, "load" };
+		unit = (struct unit){ t->kinds & 1u << LEAK_STEP_LOAD ? 1u << LEAK_STEP_LOAD : 1u << LEAK_STEP_UNLOAD, every, TRUE, "load" };
 	} else if (only_errors(leaks, t)) {
 		unit.kinds = t->kinds;
 		unit.ways = t->ways;
+		unit.failed_too = TRUE;
 		unit.name = !(t->ways & ~MOUNT_FAILS) ? "failed mount" : "cycle of its kind";
 	}
 	return unit;
@@ -211,7 +214,7 @@ static guint64 exposure(const struct leaks *leaks, enum vx_alloc_source source, 
 
 	for (i = 0; i < leaks->points->len; i++)
 		if (decides(leaks, i, source, unloaded))
-			n += steps_upto(leaks, point_at(leaks, i), unit->kinds, unit->ways);
+			n += steps_upto(leaks, point_at(leaks, i), unit);
 	return n;
 }
 
@@ -301,7 +304,7 @@ static struct growth grow(const struct leaks *leaks, const struct leak_site *sit
 
 		if (!tells_growth(point, segment))
 			continue;
-		here[0] = steps_upto(leaks, point, unit->kinds, unit->ways);
+		here[0] = steps_upto(leaks, point, unit);
 		here[1] = is ? is->objects : 0;
 		if (series->len) {
 			g.up += here[1] > g.end;
@@ -442,7 +445,7 @@ static void judge(struct leaks *leaks, struct leak_site *site)
 {
 	const struct tally t = tally(leaks, site, VX_ALLOCS_TRACED, TRUE);
 	struct leak_judgement ret = { .unit = "cycle" };
-	const struct unit any = { 1u << LEAK_STEP_MOUNT, (1u << LEAK_WAYS) - 1, "cycle" };
+	const struct unit any = { 1u << LEAK_STEP_MOUNT, (1u << LEAK_WAYS) - 1, FALSE, "cycle" };
 	guint i, traced = 0, unloads = 0;
 
 	for (i = 0; i < leaks->points->len; i++) {

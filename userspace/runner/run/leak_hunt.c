@@ -25,6 +25,11 @@ static const char *source_word(enum vx_alloc_source source)
 	return source == VX_ALLOCS_CALLS ? "calls" : "traced";
 }
 
+static guint32 groups_of(const struct hunt *h)
+{
+	return h->source == VX_ALLOCS_CALLS ? VX_PROBES_CALLS : h->can_trace ? VX_PROBES_ALLOC : 0;
+}
+
 static struct leaks_status status_of(const struct hunt *h)
 {
 	return leaks_status(journal_leaks(h->run->journal));
@@ -48,7 +53,7 @@ static gboolean survive(struct hunt *h, gboolean ok, GError **local, gboolean *r
 		return TRUE;
 	h->mounted = FALSE;
 	/* The point that it came back to may have been made in a round that traced otherwise. */
-	return run_trace(h->run, h->source == VX_ALLOCS_TRACED ? VX_PROBES_ALLOC : 0, TRUE, error);
+	return run_trace(h->run, groups_of(h), TRUE, error);
 }
 
 /* ---- a round ------------------------------------------------------------------------------------ */
@@ -182,7 +187,7 @@ static gboolean round_ends(struct hunt *h, GError **error)
 /* A guest that was put back has it loaded, perhaps as another round wants it. */
 static gboolean round_begins(struct hunt *h, const char *why, GError **error)
 {
-	const guint groups = h->source == VX_ALLOCS_TRACED ? VX_PROBES_ALLOC : 0;
+	const guint32 groups = groups_of(h);
 	const gboolean of_ours = h->run->req->target->module == TARGET_SOURCE;
 	enum step_outcome outcome;
 	gboolean usable = TRUE;
@@ -204,7 +209,7 @@ static gboolean round_begins(struct hunt *h, const char *why, GError **error)
 		return FALSE;
 	if (usable && !run_format(h->run, &usable, error))
 		return FALSE;
-	h->under_way = usable && groups;
+	h->under_way = usable && groups & VX_PROBES_ALLOC;
 	h->run->stage = usable ? RUN_FORMATTED : h->run->stage;
 	h->go_on = h->go_on && usable;
 	return TRUE;
@@ -303,7 +308,10 @@ static gboolean leak_hunt(struct run *run, GError **error)
 	/* Before anything of it was there: only of a module of ours is that known. */
 	if (run->req->target->module == TARGET_SOURCE && !hunt_resources(&h, "resources at the start", error))
 		return FALSE;
-	return rounds(&h, error);
+	if (!rounds(&h, error))
+		return FALSE;
+	run->phase = "flush";
+	return !h.go_on || session_flush(run->session, error);
 }
 
 const struct scenario scenario_leak_hunt = {
