@@ -10,6 +10,7 @@
 
 struct leak_state {
 	struct leaks *leaks;
+	char module[VX_NAME_LEN];
 	gboolean told;
 };
 
@@ -18,6 +19,7 @@ static gpointer leak_create(const struct detect_config *config)
 	struct leak_state *st = g_new0(struct leak_state, 1);
 
 	st->leaks = leaks_new(config);
+	g_strlcpy(st->module, config->module, sizeof(st->module));
 	return st;
 }
 
@@ -39,29 +41,13 @@ static enum severity severity_of(const struct leak_judgement *judged)
 	return SEV_MEDIUM;
 }
 
-static const struct leak_stack *heaviest(const struct leak_site *site)
-{
-	const struct leak_stack *best = g_ptr_array_index(site->stacks, 0);
-	guint i;
-
-	for (i = 1; i < site->stacks->len; i++) {
-		const struct leak_stack *stack = g_ptr_array_index(site->stacks, i);
-
-		/* A longer one says more: of the module's own calls only their place is known. */
-		if (stack->bytes > best->bytes || (stack->bytes == best->bytes &&
-		    g_strv_length(stack->frames) > g_strv_length(best->frames)))
-			best = stack;
-	}
-	return best;
-}
-
 static struct finding *leak_finding(const struct leak_site *site, guint64 realtime_ns)
 {
 	const struct leak_judgement *judged = &site->judged;
 	g_autofree char *title = g_strdup_printf("memory leak in %s", site->function);
 	g_autofree char *rate = leak_rate_text(judged), *when = leak_when_text(judged);
 	struct finding *finding = finding_new(FINDING_LEAK, severity_of(judged), title);
-	const struct leak_stack *stack = heaviest(site);
+	const struct leak_stack *stack = leak_site_stack(site);
 	guint i;
 
 	finding->kind = judged->verdict == LEAK_GROWS ? "growth" : "certain";
@@ -84,6 +70,42 @@ static struct finding *leak_finding(const struct leak_site *site, guint64 realti
 	return finding;
 }
 
+/* By name and number; of gauges, which others move as well, only the table tells. */
+static struct finding *resource_finding(const struct leak_state *st, const struct leak_resource *resource, guint64 realtime_ns)
+{
+	const struct resource_judgement *judged = &resource->judged;
+	const gboolean left = judged->verdict == RESOURCE_LEFT_BEHIND;
+	g_autofree char *title = left ? g_strdup_printf("left behind: %s", resource->name) :
+		g_strdup_printf("grows with each cycle: %s", resource->name);
+	struct finding *finding = finding_new(FINDING_LEAK, SEV_HIGH, title);
+
+	finding->kind = left ? "left-behind" : "growth";
+	finding->blame = BLAME_MODULE;
+	finding->module = st->module[0] ? g_strdup(st->module) : NULL;
+	finding->realtime_ns = realtime_ns;
+	if (left)
+		finding_add_line(finding, "%" G_GINT64_FORMAT " %s before the target was there, %" G_GINT64_FORMAT " after it had gone",
+				 judged->first, resource_unit(resource->name), judged->last);
+	else
+		finding_add_line(finding, "%.3g %s a cycle, from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " in %u snapshots; chance would "
+				 "look so once in %.0f", judged->per_cycle, resource_unit(resource->name), judged->first, judged->last,
+				 judged->samples, 1 / MAX(judged->p, 1e-12));
+	return finding;
+}
+
+static void tell_resources(const struct leak_state *st, guint64 realtime_ns, GPtrArray *findings)
+{
+	g_autoptr(GArray) resources = leaks_resources(st->leaks);
+	guint i;
+
+	for (i = 0; i < resources->len && i < FINDINGS_MAX; i++) {
+		const struct leak_resource *resource = &g_array_index(resources, struct leak_resource, i);
+
+		if (resource->judged.nature == RESOURCE_EXACT)
+			g_ptr_array_add(findings, resource_finding(st, resource, realtime_ns));
+	}
+}
+
 static void tell(struct leak_state *st, guint64 realtime_ns, GPtrArray *findings)
 {
 	const GPtrArray *sites = leaks_sites(st->leaks);
@@ -101,6 +123,7 @@ static void tell(struct leak_state *st, guint64 realtime_ns, GPtrArray *findings
 		g_ptr_array_add(findings, leak_finding(site, realtime_ns));
 		told++;
 	}
+	tell_resources(st, realtime_ns, findings);
 }
 
 static void leak_feed(gpointer state, const struct detect_now *now, const struct rec_entry *entry, GPtrArray *findings)

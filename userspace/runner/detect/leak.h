@@ -10,6 +10,8 @@
  *		VX_MSG_ALLOC_SITE and VX_MSG_ALLOCS that follow are of this moment
  *	{"do": "leak", "event": "leak-verdict", "why": "..."}
  *		the hunt is over: its findings are made now
+ *	steps named "resources at the start", "resources after the unmount" and "... unload"
+ *		snapshots (resources.h), each at its own moment of a cycle
  *
  * They stand in the record as VX_REC_REQUEST, so that a replay does them again.
  *
@@ -32,6 +34,7 @@
 
 #include <vexlab/alloc.h>
 #include "detect.h"
+#include "resources.h"
 
 #define LEAK_SITES_MAX		4096u	/* more are counted, not followed */
 #define LEAK_STACKS_MAX		16u	/* different ones of one site, kept */
@@ -59,6 +62,7 @@ const char *leak_way_words(enum leak_way way);
 struct leak_stack {
 	char **frames;			/* innermost first: "function+0x12/0x34 [module]" or "?"; printable ASCII */
 	guint64 objects, bytes;		/* outstanding, at the last checkpoint that had it */
+	enum vx_alloc_source source;	/* that told it: of CALLS the call alone */
 };
 
 struct leak_judgement {
@@ -122,9 +126,23 @@ void leaks_judge(struct leaks *leaks);
 /* Of detector_leak's state. */
 struct leaks *detector_leak_state(gpointer state);
 
+/* The stack that has most, of TRACED if there is one. */
+const struct leak_stack *leak_site_stack(const struct leak_site *site);
+
 /* struct leak_site *, in the order in which they were seen; borrowed. Judged as of the last leaks_judge(). */
 const GPtrArray *leaks_sites(const struct leaks *leaks);
 const GArray *leaks_points(const struct leaks *leaks);
+/*
+ * The kernel's other resources: those that grow with the cycles or were left behind, and which snapshots say so.
+ * Copies, of struct leak_resource; judged anew by each call.
+ */
+struct leak_resource {
+	char name[RESOURCE_NAME_MAX];
+	struct resource_judgement judged;	/* its name is not valid */
+};
+GArray *leaks_resources(const struct leaks *leaks);
+/* Was there a snapshot before the target and one after it, that "left behind" can be said of? */
+gboolean leaks_cleanup_known(const struct leaks *leaks);
 /* Was there a hunt at all? */
 gboolean leaks_hunted(const struct leaks *leaks);
 /* What its end was told to be, NULL: it has none. */
@@ -134,11 +152,12 @@ guint leaks_left_out(const struct leaks *leaks);
 
 /* Where the hunt stands: as of the last leaks_judge(). */
 struct leaks_status {
+	guint told;			/* checkpoints that were answered */
 	guint found, grows, suspected, acquitted, not_judged;
 	guint64 more;			/* traced cycles until the last suspect is acquitted, if nothing is left of them */
 	guint outstanding;		/* suspects of which TRACED has objects in hand now: an unload would decide */
 	guint calls_growing;		/* sites whose CALLS objects are of ten steps and more: worth confirming */
-	guint resources;		/* that grow, whoever has them */
+	guint resources;		/* that grow or were left behind, whoever has them */
 	double least;			/* the smallest confidence of what grows; 1: nothing does */
 };
 struct leaks_status leaks_status(const struct leaks *leaks);

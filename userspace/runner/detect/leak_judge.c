@@ -522,9 +522,12 @@ static void count(struct leaks *leaks, const struct leak_site *site)
 
 void leaks_judge(struct leaks *leaks)
 {
+	g_autoptr(GArray) resources = leaks_resources(leaks);
 	guint i;
 
-	leaks->status = (struct leaks_status){ .least = 1 };
+	leaks->status = (struct leaks_status){ .least = 1, .resources = resources->len };
+	for (i = 0; i < leaks->points->len; i++)
+		leaks->status.told += is_complete(point_at(leaks, i));
 	for (i = 0; i < leaks->sites->len; i++) {
 		judge(leaks, g_ptr_array_index(leaks->sites, i));
 		count(leaks, g_ptr_array_index(leaks->sites, i));

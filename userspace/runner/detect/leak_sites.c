@@ -41,6 +41,8 @@ struct leaks *leaks_new(const struct detect_config *config)
 	leaks->points = g_array_new(FALSE, TRUE, sizeof(struct leak_point));
 	leaks->segment_steps = g_array_new(FALSE, TRUE, sizeof(guint64));
 	g_array_set_size(leaks->segment_steps, 1);
+	leaks->unmounted = resource_series_new();
+	leaks->unloaded = resource_series_new();
 	leaks->sites = g_ptr_array_new_with_free_func(site_free);
 	leaks->by_key = g_hash_table_new(g_str_hash, g_str_equal);
 	return leaks;
@@ -55,6 +57,10 @@ void leaks_free(struct leaks *leaks)
 	g_array_unref(leaks->points);
 	g_array_unref(leaks->segment_steps);
 	g_array_unref(leaks->steps);
+	resources_free(leaks->before);
+	resources_free(leaks->after);
+	resource_series_free(leaks->unmounted);
+	resource_series_free(leaks->unloaded);
 	g_free(leaks->end);
 	g_free(leaks);
 }
@@ -263,15 +269,30 @@ static struct leak_site *site_new(struct leaks *leaks, const struct vx_msg_alloc
 	return site;
 }
 
+const struct leak_stack *leak_site_stack(const struct leak_site *site)
+{
+	const struct leak_stack *best = g_ptr_array_index(site->stacks, 0);
+	guint i;
+
+	for (i = 1; i < site->stacks->len; i++) {
+		const struct leak_stack *stack = g_ptr_array_index(site->stacks, i);
+		const gboolean traced = stack->source == VX_ALLOCS_TRACED, best_traced = best->source == VX_ALLOCS_TRACED;
+
+		if (traced > best_traced || (traced == best_traced && stack->bytes > best->bytes))
+			best = stack;
+	}
+	return best;
+}
+
 /* Takes over `frames`. The stacks are kept with what they had at the latest checkpoint that told them. */
-static void add_stack(struct leak_site *site, char **frames, const struct vx_msg_alloc_site *msg)
+static void add_stack(struct leak_site *site, char **frames, enum vx_alloc_source source, const struct vx_msg_alloc_site *msg)
 {
 	struct leak_stack *stack;
 	guint i;
 
 	for (i = 0; i < site->stacks->len; i++) {
 		stack = g_ptr_array_index(site->stacks, i);
-		if (!g_strv_equal((const char *const *)stack->frames, (const char *const *)frames))
+		if (stack->source != source || !g_strv_equal((const char *const *)stack->frames, (const char *const *)frames))
 			continue;
 		g_strfreev(frames);
 		stack->objects = msg->objects;
@@ -284,6 +305,7 @@ static void add_stack(struct leak_site *site, char **frames, const struct vx_msg
 	}
 	stack = g_new0(struct leak_stack, 1);
 	stack->frames = frames;
+	stack->source = source;
 	stack->objects = msg->objects;
 	stack->bytes = msg->bytes;
 	g_ptr_array_add(site->stacks, stack);
@@ -382,7 +404,7 @@ static void note_site(struct leaks *leaks, const struct rec_entry *entry)
 	site->direct = site->direct || direct;
 	if (!site->cache[0])
 		g_strlcpy(site->cache, cache, sizeof(site->cache));
-	add_stack(site, frames, &msg);
+	add_stack(site, frames, g_array_index(leaks->points, struct leak_point, leaks->points->len - 1).source, &msg);
 	add_sample(leaks, site, &msg);
 }
 
@@ -455,7 +477,7 @@ static void note_event(struct leaks *leaks, const json_t *json)
 	if (!strcmp(event, "leak-checkpoint")) {
 		note_point(leaks, json);
 	} else if (!strcmp(event, "leak-round")) {
-		leaks->hunted = TRUE;
+		leaks->hunting = leaks->hunted = TRUE;
 		leaks->round = (guint)number(json, "round");
 		new_segment(leaks);
 	} else if (!strcmp(event, "leak-verdict")) {
@@ -463,6 +485,7 @@ static void note_event(struct leaks *leaks, const json_t *json)
 		leaks->end = g_strdup(word(json, "why"));
 	} else if (!strcmp(event, "restored") && leaks->hunted) {
 		new_segment(leaks);
+		leak_forget_series(leaks);
 	}
 }
 
@@ -478,6 +501,8 @@ static void note_step_begin(struct leaks *leaks, const json_t *json)
 	for (i = 0; i < G_N_ELEMENTS(kinds); i++)
 		if (!strcmp(word(json, "kind"), kinds[i]))
 			step.kind = (guint8)i;
+	leaks->cycle = step.cycle;
+	g_strlcpy(leaks->snapshot, leak_is_snapshot(word(json, "name")) ? word(json, "name") : "", sizeof(leaks->snapshot));
 	for (i = 0; i < LEAK_WAYS; i++)
 		if (!strcmp(word(json, "way"), leak_way_name(i)))
 			step.way = (guint8)i;
@@ -493,6 +518,9 @@ static void note_step_end(struct leaks *leaks, const struct rec_entry *entry)
 	if (entry->frame.length < sizeof(msg) || !leaks->steps->len)
 		return;
 	memcpy(&msg, entry->payload, sizeof(msg));
+	if (leaks->snapshot[0] && !msg.err)
+		leak_note_snapshot(leaks, (const char *)entry->payload + sizeof(msg), entry->frame.length - sizeof(msg));
+	leaks->snapshot[0] = '\0';
 	last = &g_array_index(leaks->steps, struct leak_step_info, leaks->steps->len - 1);
 	if (last->id == msg.id)
 		last->ok = !msg.err && (last->kind != LEAK_STEP_OTHER || !msg.value);
@@ -503,8 +531,12 @@ void leaks_feed(struct leaks *leaks, const struct rec_entry *entry)
 	json_t *json = NULL;
 
 	switch (entry->frame.type) {
+	case VX_REC_RUN:
+		json = rec_entry_json(entry);
+		leaks->hunting = !strcmp(word(json, "scenario"), "leak-hunt") || json_object_get(json, "replay");
+		break;
 	case VX_REC_STEP_BEGIN:
-		if (!leaks->hunted)
+		if (!leaks->hunting)
 			break;
 		json = rec_entry_json(entry);
 		note_step_begin(leaks, json);

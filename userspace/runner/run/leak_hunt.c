@@ -265,7 +265,7 @@ static guint next_round(const struct hunt *h, const char **why, const char **end
 	const guint64 budget = (guint64)config->cycles * BUDGET;
 	const gboolean swept = h->source == VX_ALLOCS_TRACED;
 
-	*end = status.found || status.grows ? "certain" : "nothing leaks, as far as it was looked";
+	*end = status.found || status.grows ? "certain" : status.told ? "nothing leaks, as far as it was looked" : "not judged";
 	if (!h->go_on) {
 		*end = "it cannot go on";
 	} else if (status.suspected) {
