@@ -265,6 +265,65 @@ static void what_goes_later_is_waited_for(void **state)
 	assert_in_range(resources_value(after, "slab.kmalloc-8k") + 1 - resources_value(before, "slab.kmalloc-8k"), 0, 2);
 }
 
+static int leaked(void)
+{
+	g_autofree char *text = NULL;
+
+	must(step(VX_STEP_READ, 0, &text, (const char *[]){ "/sys/module/faultfs/parameters/leaked", NULL }));
+	return atoi(text);
+}
+
+/* Insmod, mount, file work until it is full, umount, a mount that fails: six times. */
+static int leaked_at(const char *place, const char *other)
+{
+	g_autofree char *params = g_strdup_printf("leak=kmalloc@%s,percpu@%s,lru@%s space_kib=256 %s", place, place, place,
+						  other);
+	int i, n;
+
+	load(params);
+	for (i = 0; i < 6; i++) {
+		must(STEP(VX_STEP_MOUNT, 0, DEVICE, TARGET, "faultfs", ""));
+		must(STEP(VX_STEP_FILES, 3, TARGET));
+		assert_int_equal(STEP(VX_STEP_EXEC, 0, "dd", "if=/dev/zero", "of=" TARGET "/much", "bs=64k"), 1);
+		must(STEP(VX_STEP_UMOUNT, 0, TARGET));
+		assert_int_not_equal(STEP(VX_STEP_MOUNT, 0, DEVICE, TARGET, "faultfs", "no_such_option"), 0);
+	}
+	n = leaked();
+	must(STEP(VX_STEP_RMMOD, 0, "faultfs"));
+	return n;
+}
+
+/* One object of each kind in a cycle however often the place is passed; with leak_every=3, in each third. */
+static void each_place_leaks_in_its_turn(void **state)
+{
+	static const char *const places[] = {
+#define X(name, word, has, when) word,
+		FAULTFS_PLACES(X)
+#undef X
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(places); i++)
+		if (!strcmp(places[i], "init"))
+			assert_int_equal(leaked_at("init", ""), 3);
+		else
+			assert_int_equal(leaked_at(places[i], ""), 6 * 3);
+	assert_int_equal(leaked_at("write", "leak_every=3"), 2 * 3);
+}
+
+static void what_cannot_leak_is_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"leak=kmalloc", "leak=kmalloc@", "leak=@fill", "leak=kmallocs@fill", "leak=kmalloc@filler", "leak=bh@init",
+		"leak=busy_dentry@put", "leak_size=7", "leak_size=1048577", "leak_every=0",
+		"leak=kmalloc@fill,nothing@fill",
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(wrong); i++)
+		assert_int_not_equal(STEP(VX_STEP_INSMOD, 0, MODULE, wrong[i]), 0);
+}
+
 static void one_file_is_one_object(void **state)
 {
 	struct resources *r[CYCLES];
@@ -348,6 +407,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(leaks_show_in_their_resources),
 		cmocka_unit_test(what_goes_later_is_waited_for),
+		cmocka_unit_test(each_place_leaks_in_its_turn),
+		cmocka_unit_test(what_cannot_leak_is_refused),
 		cmocka_unit_test(one_file_is_one_object),
 		cmocka_unit_test(reference_keeps_the_module),
 	};
