@@ -28,27 +28,27 @@ static __always_inline int allocated(void *ctx, __u64 call, __u64 address, __u64
 SEC("raw_tp/kmalloc")
 int alloc_kmalloc(struct bpf_raw_tracepoint_args *ctx)
 {
-	return allocated(ctx, ctx->args[0], ctx->args[1], fix_kmalloc_bytes(ctx->args), VX_ALLOC_KMALLOC, NULL);
+	return allocated(ctx, ctx->args[0], ctx->args[1], fix_kmalloc_bytes(ctx), VX_ALLOC_KMALLOC, NULL);
 }
 
 SEC("raw_tp/kmalloc_node")
 int alloc_kmalloc_node(struct bpf_raw_tracepoint_args *ctx)
 {
-	return allocated(ctx, ctx->args[0], ctx->args[1], fix_kmalloc_bytes(ctx->args), VX_ALLOC_KMALLOC, NULL);
+	return allocated(ctx, ctx->args[0], ctx->args[1], fix_kmalloc_bytes(ctx), VX_ALLOC_KMALLOC, NULL);
 }
 
 SEC("raw_tp/kmem_cache_alloc")
 int alloc_cache(struct bpf_raw_tracepoint_args *ctx)
 {
-	return allocated(ctx, ctx->args[0], ctx->args[1], fix_cache_bytes(ctx->args), VX_ALLOC_CACHE,
-			 fix_cache_of(ctx->args));
+	return allocated(ctx, ctx->args[0], ctx->args[1], fix_cache_bytes(ctx->args[2]), VX_ALLOC_CACHE,
+			 fix_cache_of(ctx->args[2]));
 }
 
 SEC("raw_tp/kmem_cache_alloc_node")
 int alloc_cache_node(struct bpf_raw_tracepoint_args *ctx)
 {
-	return allocated(ctx, ctx->args[0], ctx->args[1], fix_cache_bytes(ctx->args), VX_ALLOC_CACHE,
-			 fix_cache_of(ctx->args));
+	return allocated(ctx, ctx->args[0], ctx->args[1], fix_cache_bytes(ctx->args[2]), VX_ALLOC_CACHE,
+			 fix_cache_of(ctx->args[2]));
 }
 
 static struct seen kfree_seen[CPUS_APART], cache_free_seen[CPUS_APART], page_free_seen[CPUS_APART];
@@ -117,9 +117,9 @@ static __always_inline bool bulk_allocated(void *ctx, struct kmem_cache *cache, 
 }
 
 SEC("fexit/kmem_cache_alloc_bulk")
-int BPF_PROG(alloc_bulk, struct kmem_cache *cache, __u32 flags, __u64 size, __u64 *objects, int n)
+int BPF_PROG(alloc_bulk, struct kmem_cache *cache, __u32 flags, __u64 size, void *objects, int n)
 {
-	struct bulk bulk = { .objects = objects };
+	struct bulk bulk = { .objects = (void *)fix_number(ctx, 3) };
 
 	if (bulk_allocated(ctx, cache, n, &bulk))
 		bpf_loop(n < BULK_MAX ? n : BULK_MAX, bulk_remember, &bulk, 0);
@@ -128,9 +128,9 @@ int BPF_PROG(alloc_bulk, struct kmem_cache *cache, __u32 flags, __u64 size, __u6
 
 /* kfree_bulk() too, and so RCU's batches. */
 SEC("fentry/kmem_cache_free_bulk")
-int BPF_PROG(alloc_free_bulk, struct kmem_cache *cache, __u64 size, __u64 *objects)
+int BPF_PROG(alloc_free_bulk, struct kmem_cache *cache, __u64 size)
 {
-	struct bulk bulk = { .objects = objects, .call = fix_fentry_caller(ctx, 3) };
+	struct bulk bulk = { .objects = (void *)fix_number(ctx, 2), .call = fix_fentry_caller(ctx, 3) };
 
 	bpf_loop(size < BULK_MAX ? size : BULK_MAX, bulk_forget, &bulk, 0);
 	return 0;
@@ -138,9 +138,9 @@ int BPF_PROG(alloc_free_bulk, struct kmem_cache *cache, __u64 size, __u64 *objec
 
 /* The same before there was bpf_loop(). */
 SEC("fexit/kmem_cache_alloc_bulk")
-int BPF_PROG(alloc_bulk_old, struct kmem_cache *cache, __u32 flags, __u64 size, __u64 *objects, int n)
+int BPF_PROG(alloc_bulk_old, struct kmem_cache *cache, __u32 flags, __u64 size, void *objects, int n)
 {
-	struct bulk bulk = { .objects = objects };
+	struct bulk bulk = { .objects = (void *)fix_number(ctx, 3) };
 
 	if (bulk_allocated(ctx, cache, n, &bulk))
 		for (int i = 0; i < BULK_MAX_OLD && i < n; i++)
@@ -149,9 +149,9 @@ int BPF_PROG(alloc_bulk_old, struct kmem_cache *cache, __u32 flags, __u64 size, 
 }
 
 SEC("fentry/kmem_cache_free_bulk")
-int BPF_PROG(alloc_free_bulk_old, struct kmem_cache *cache, __u64 size, __u64 *objects)
+int BPF_PROG(alloc_free_bulk_old, struct kmem_cache *cache, __u64 size)
 {
-	struct bulk bulk = { .objects = objects, .call = fix_fentry_caller(ctx, 3) };
+	struct bulk bulk = { .objects = (void *)fix_number(ctx, 2), .call = fix_fentry_caller(ctx, 3) };
 
 	for (__u32 i = 0; i < BULK_MAX_OLD && i < size; i++)
 		bulk_forget(i, &bulk);
@@ -163,8 +163,10 @@ int BPF_PROG(alloc_free_bulk_old, struct kmem_cache *cache, __u64 size, __u64 *o
  * its end. Until 6.3 the second argument is the head's offset in the object.
  */
 SEC("fentry/kvfree_call_rcu")
-int BPF_PROG(alloc_kfree_rcu, __u64 head, __u64 object)
+int BPF_PROG(alloc_kfree_rcu)
 {
+	__u64 head = fix_number(ctx, 0), object = fix_number(ctx, 1);
+
 	return forget(object < 4096 ? head - object : object, fix_fentry_caller(ctx, 2));
 }
 
@@ -176,7 +178,7 @@ int alloc_percpu(struct bpf_raw_tracepoint_args *ctx)
 	struct fix_percpu got;
 	bool ours;
 
-	fix_percpu_alloc(ctx->args, &got);
+	fix_percpu_alloc(ctx, &got);
 	if (!got.address)
 		return 0;
 	ours = is_target_task() || (got.call ? is_module_text(got.call) : is_module_stack(ctx));

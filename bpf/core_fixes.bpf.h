@@ -221,23 +221,42 @@ static __always_inline bool fix_alloc_has_both(void)
 	return bpf_core_field_exists(struct trace_event_raw_kmem_alloc, accounted);
 }
 
-static __always_inline __u64 fix_kmalloc_bytes(const __u64 *args)
+/* The compiler turns a choice of two arguments into one of two addresses, which the verifier does not take. */
+#define FIX_ARG(args, n)								\
+({											\
+	__u64 value_;									\
+											\
+	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(value_) : "r"(args), "i"((n) * 8));	\
+	value_;										\
+})
+
+static __always_inline __u64 fix_kmalloc_bytes(void *args)
 {
-	return fix_alloc_has_both() ? args[3] : args[2];
+	return fix_alloc_has_both() ? FIX_ARG(args, 3) : FIX_ARG(args, 2);
 }
 
-static __always_inline struct kmem_cache *fix_cache_of(const __u64 *args)
+/* NULL: not told. */
+static __always_inline struct kmem_cache *fix_cache_of(__u64 third)
 {
 	if (bpf_core_type_exists(struct trace_event_raw_kmem_cache_alloc) || fix_alloc_has_both())
-		return (void *)args[2];
+		return (void *)third;
 	return NULL;
 }
 
-static __always_inline __u64 fix_cache_bytes(const __u64 *args)
+static __always_inline __u64 fix_cache_bytes(__u64 third)
 {
-	struct kmem_cache *cache = fix_cache_of(args);
+	struct kmem_cache *cache = fix_cache_of(third);
 
-	return cache ? BPF_CORE_READ(cache, object_size) : args[2];
+	return cache ? BPF_CORE_READ(cache, object_size) : third;
+}
+
+/* An argument of a hooked function as a number, whatever the verifier thinks of its type. */
+static __always_inline __u64 fix_number(void *ctx, __u32 n)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), ctx + 8 * n);
+	return value;
 }
 
 /* f67bed134a05 ("percpu: improve percpu_alloc_percpu event trace", 5.19) put the caller in front of the others. */
@@ -245,12 +264,17 @@ struct fix_percpu {
 	__u64 call, bytes, address;	/* call 0: not told */
 };
 
-static __always_inline void fix_percpu_alloc(const __u64 *args, struct fix_percpu *ret)
+static __always_inline void fix_percpu_alloc(void *args, struct fix_percpu *ret)
 {
-	if (bpf_core_field_exists(struct trace_event_raw_percpu_alloc_percpu, call_site))
-		*ret = (struct fix_percpu){ .call = args[0], .bytes = args[3], .address = args[7] };
-	else
-		*ret = (struct fix_percpu){ .bytes = args[2], .address = args[6] };
+	if (bpf_core_field_exists(struct trace_event_raw_percpu_alloc_percpu, call_site)) {
+		ret->call = FIX_ARG(args, 0);
+		ret->bytes = FIX_ARG(args, 3);
+		ret->address = FIX_ARG(args, 7);
+	} else {
+		ret->call = 0;
+		ret->bytes = FIX_ARG(args, 2);
+		ret->address = FIX_ARG(args, 6);
+	}
 }
 
 /* module.mem[] instead of two layouts: ac3b43283923 ("module: replace module_layout with module_memory", 6.4). */

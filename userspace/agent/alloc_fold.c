@@ -30,7 +30,8 @@ size_t alloc_fold(struct vx_probe_live *live, size_t n, struct fold_site *ret)
 {
 	size_t sites = 0;
 
-	qsort(live, n, sizeof(*live), compare);
+	if (n)
+		qsort(live, n, sizeof(*live), compare);
 	for (size_t i = 0; i < n; i++) {
 		if (!i || live[i].site != live[i - 1].site)
 			ret[sites++] = (struct fold_site){ .site = live[i].site };
@@ -103,6 +104,8 @@ static const struct {
 	{ "__pud_alloc", 0 }, { "__p4d_alloc", 0 }, { "do_anonymous_page", 0 }, { "alloc_anon_folio", 0 },
 	{ "folio_prealloc", 0 }, { "wp_page_copy", 0 }, { "do_wp_page", 0 }, { "do_cow_fault", 0 },
 	{ "__handle_mm_fault", 0 }, { "handle_mm_fault", 0 }, { "alloc_zeroed_user_highpage_movable", 0 },
+	{ "__change_page_attr_set_clr", 0 }, { "__change_page_attr", 0 }, { "split_large_page", 0 },
+	{ "__split_large_page", 0 }, { "alloc_pte_page", 0 }, { "alloc_pmd_page", 0 },
 	{ "vma_alloc_zeroed_movable_folio", 0 }, { "do_huge_pmd_anonymous_page", 0 },
 };
 
@@ -125,12 +128,14 @@ static int kinds_of(const char *name)
 	return -1;
 }
 
-/* Our programs, and what leads to them. */
-static bool is_tracing(const char *name, const char *module)
+bool alloc_is_tracing(const char *name, const char *module)
 {
-	static const char *const begins[] = { "bpf_", "__bpf_", "__traceiter_", "__tracepoint_", "trace_", "ftrace_", "arch_ftrace" };
+	static const char *const begins[] = {
+		"bpf_prog_", "bpf_trampoline_", "bpf_trace_", "__bpf_trace_", "bpf_get_stack", "bpf_dispatcher_",
+		"__traceiter_", "__tracepoint_", "ftrace_",
+	};
 
-	if (!strcmp(module, "bpf") || !strcmp(module, "__builtin__ftrace"))
+	if (!strcmp(module, "bpf"))
 		return true;
 	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
 		if (!strncmp(name, begins[i], strlen(begins[i])))
@@ -138,12 +143,25 @@ static bool is_tracing(const char *name, const char *module)
 	return false;
 }
 
-int alloc_first_frame(enum vx_alloc_kind kind, const char *const *names, const char *const *modules, int n, int call)
+/* Large vmalloc()s take the array of their pages from themselves. */
+static bool is_nested(const char *name, bool *seen)
+{
+	static const char again[] = "__vmalloc_node_range";
+	bool was = *seen;
+
+	if (strncmp(name, again, sizeof(again) - 1) || !is_suffix(name + sizeof(again) - 1))
+		return false;
+	*seen = true;
+	return was;
+}
+
+int alloc_first_frame(enum vx_alloc_kind kind, const char *const *names, int n, int call)
 {
 	int at = call < n ? call : 0;
+	bool seen = false;
 
-	/* Frames without a name in front of the first allocator are trampolines. */
-	while (call >= n && at < n && (!names[at] || is_tracing(names[at], modules[at])))
+	/* Frames without a name in front of the allocator are trampolines. */
+	while (call >= n && at < n && !names[at])
 		at++;
 	if (at == n)
 		return 0;
@@ -152,7 +170,7 @@ int alloc_first_frame(enum vx_alloc_kind kind, const char *const *names, const c
 
 		if (kinds < 0)
 			return at;
-		if (!(kinds & 1 << kind))
+		if (!(kinds & 1 << kind) || is_nested(names[at], &seen))
 			return -1;
 	}
 	return at < n ? at : n - 1;

@@ -19,11 +19,14 @@ struct fold_site {
 /* Sorts `live` and sums it up, sites ascending: `ret` has room for as many as `live`. Returns how many. */
 size_t alloc_fold(struct vx_probe_live *live, size_t n, struct fold_site *ret);
 
+/* A frame of our own programs, or of what leads to them. */
+bool alloc_is_tracing(const char *name, const char *module);
+
 /*
- * Where in a stack the code begins that wanted the memory: behind our own programs, the allocator and its wrappers.
- * `names` of the frames, NULL unknown, `modules` of the same; `call`: the frame that the kernel itself names,
- * n: none. -1: an allocator's own need on the way, which is nobody's.
+ * Where in a stack without such frames the code begins that wanted the memory: behind the allocator and its wrappers.
+ * `names` of the frames, NULL unknown; `call`: the frame that the kernel itself names, n: none. -1: an allocator's
+ * own need on the way, which is nobody's.
  */
-int alloc_first_frame(enum vx_alloc_kind kind, const char *const *names, const char *const *modules, int n, int call);
+int alloc_first_frame(enum vx_alloc_kind kind, const char *const *names, int n, int call);
 
 #endif

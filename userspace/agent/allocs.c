@@ -31,23 +31,25 @@ struct answer {
 /* --- frames ------------------------------------------------------------------------- */
 
 struct frames {
+	uint64_t addresses[VX_PROBE_FRAMES];
 	const struct ksym *syms[VX_PROBE_FRAMES];
-	const char *names[VX_PROBE_FRAMES], *modules[VX_PROBE_FRAMES];
+	const char *names[VX_PROBE_FRAMES];
 	int n, call;			/* call: index, n: none */
 };
 
 static void name_frames(const struct ksyms_past *past, const struct vx_probe_site *site, struct frames *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	while (ret->n < VX_PROBE_FRAMES && site->stack[ret->n]) {
-		const struct ksym *sym = ksyms_past_find(past, site->generation, site->stack[ret->n]);
+	for (int i = 0; i < VX_PROBE_FRAMES && site->stack[i]; i++) {
+		const struct ksym *sym = ksyms_past_find(past, site->generation, site->stack[i]);
 
+		if (sym && alloc_is_tracing(sym->name, sym->module))
+			continue;
+		ret->addresses[ret->n] = site->stack[i];
 		ret->syms[ret->n] = sym;
-		ret->names[ret->n] = sym ? sym->name : NULL;
-		ret->modules[ret->n] = sym ? sym->module : NULL;
-		ret->n++;
+		ret->names[ret->n++] = sym ? sym->name : NULL;
 	}
-	while (ret->call < ret->n && site->stack[ret->call] != site->call)
+	while (ret->call < ret->n && ret->addresses[ret->call] != site->call)
 		ret->call++;
 }
 
@@ -65,8 +67,7 @@ size_t allocs_print_frame(char *buf, size_t size, const struct ksym *sym, uint64
 }
 
 /* Text of the frames from `first` on; returns its length. */
-static size_t print_frames(const struct frames *frames, const struct vx_probe_site *site, int first, char *buf, size_t size,
-			   uint16_t *count)
+static size_t print_frames(const struct frames *frames, int first, char *buf, size_t size, uint16_t *count)
 {
 	size_t len = 0;
 
@@ -74,7 +75,7 @@ static size_t print_frames(const struct frames *frames, const struct vx_probe_si
 	for (int i = first; i < frames->n && *count < VX_ALLOC_FRAMES; i++) {
 		if (size - len < LINE_MAX_LEN + 1)
 			break;
-		len += allocs_print_frame(buf + len, size - len, frames->syms[i], site->stack[i]);
+		len += allocs_print_frame(buf + len, size - len, frames->syms[i], frames->addresses[i]);
 		++*count;
 	}
 	return len;
@@ -98,7 +99,7 @@ static void send_site(struct answer *answer, const struct known *known, const st
 		.first_step = known->sum.first_step, .last_step = known->sum.last_step,
 		.steps = known->sum.steps < UINT16_MAX ? known->sum.steps : UINT16_MAX, .kind = seen->kind,
 	};
-	size_t len = print_frames(frames, seen, first, text, sizeof(text), &msg.frames);
+	size_t len = print_frames(frames, first, text, sizeof(text), &msg.frames);
 
 	memcpy(msg.cache, seen->cache, sizeof(msg.cache));
 	msg.cache[sizeof(msg.cache) - 1] = '\0';
@@ -112,7 +113,7 @@ static void tell_site(struct answer *answer, const struct known *known)
 	int first;
 
 	name_frames(answer->past, known->seen, &frames);
-	first = frames.n ? alloc_first_frame(known->seen->kind, frames.names, frames.modules, frames.n, frames.call) : 0;
+	first = frames.n ? alloc_first_frame(known->seen->kind, frames.names, frames.n, frames.call) : 0;
 	if (first < 0)
 		return;
 	answer->msg.objects += known->sum.objects;

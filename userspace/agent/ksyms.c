@@ -130,7 +130,8 @@ static void finish(struct ksyms *ks)
 		ks->syms[i].name = ks->text + (size_t)ks->syms[i].name;
 		ks->syms[i].module = ks->text + (size_t)ks->syms[i].module;
 	}
-	qsort(ks->syms, ks->n, sizeof(*ks->syms), compare);
+	if (ks->n)
+		qsort(ks->syms, ks->n, sizeof(*ks->syms), compare);
 	for (size_t i = 0; i < ks->n; i++)
 		if (!n || ks->syms[i].address != ks->syms[n - 1].address)
 			ks->syms[n++] = ks->syms[i];

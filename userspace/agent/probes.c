@@ -308,7 +308,7 @@ static int try_load_tracer(struct probes *p)
 	err = list_programs(p, object, VX_PROBES_ALLOC);
 	if (!err) {
 		leave_out_known(p, object, VX_PROBES_ALLOC);
-		err = bpf_object__load(object);
+		err = tracer_load(p->tracer);
 	}
 	if (err) {
 		tracer_destroy(p->tracer);

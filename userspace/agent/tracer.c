@@ -156,6 +156,11 @@ struct bpf_object *tracer_object(struct tracer *tracer)
 	return tracer->bpf->obj;
 }
 
+int tracer_load(struct tracer *tracer)
+{
+	return alloc_bpf__load(tracer->bpf);
+}
+
 void tracer_set_step(struct tracer *tracer, uint64_t step)
 {
 	__atomic_store_n(&tracer->bpf->bss->alloc_step, step, __ATOMIC_SEQ_CST);

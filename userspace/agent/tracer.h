@@ -22,6 +22,7 @@ struct bpf_object *tracer_object(struct tracer *tracer);
 /* What a program hooks here, instead of what its section says; NULL: just that. */
 const char *tracer_target(const char *program);
 
+int tracer_load(struct tracer *tracer);
 /* From here on: loaded. */
 void tracer_set_step(struct tracer *tracer, uint64_t step);
 /* Do the threads of this process, but for the main one, work on the target now? */
