@@ -52,7 +52,7 @@ else
 $(error packages are missing: run `make setup` first (scripts/setup.sh --print names them))
 endif
 PKG_CFLAGS	:= $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS	:= $(shell pkg-config --libs $(PKGS))
+PKG_LIBS	:= $(shell pkg-config --libs $(PKGS)) -lm
 VIRT_CFLAGS	:= $(shell pkg-config --cflags libvirt libvirt-glib-1.0)
 VIRT_LIBS	:= $(shell pkg-config --libs libvirt libvirt-glib-1.0) -lvirt-qemu
 endif
@@ -79,7 +79,7 @@ i_score		:= $(i_detect) $R/score
 i_report	:= $(i_score) $R/report
 i_run		:= $(i_report) $R/vm $R/link $R/scenario $R/guest $R/run
 i_cmd		:= $(i_run) $R
-i_tests		:= $(i_cmd) userspace/agent tests/unit tests/integration
+i_tests		:= $(i_cmd) userspace/agent tests/unit tests/integration tests/guest/faultfs
 
 HOST_DIRS	:= base vm link record scenario guest detect score report run
 
@@ -209,7 +209,8 @@ $(san_lib): $(call obj,$(common_src) $(host_src),san)
 	$(call msg,AR,$@)ar rcs $@ $^
 
 # Of the agent what needs no guest: a step's work, what is made of allocations.
-agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c) \
+agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c \
+			userspace/agent/resources*.c) \
 		   userspace/agent/alloc_fold.c userspace/agent/ksyms.c
 agent_lib	:= $(B)/san/libagent.a
 $(agent_lib): $(call obj,$(agent_ops_src),san)

@@ -124,6 +124,10 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct vx_probe_share req;
 	int err;
 
+	if (cmd == VX_PROBE_SETTLE) {
+		settle();
+		return 0;
+	}
 	if (cmd != VX_PROBE_SHARE)
 		return calls_ioctl(cmd, (void __user *)arg);
 	if (copy_from_user(&req, (const void __user *)arg, sizeof(req)))

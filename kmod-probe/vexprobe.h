@@ -45,6 +45,9 @@ long calls_ioctl(unsigned int cmd, void __user *arg);
 int calls_mmap(struct file *file, struct vm_area_struct *vma);
 void calls_exit(void);
 
+/* settle.c: RCU, works, files. May sleep, and takes as long as the works that are queued. */
+void settle(void);
+
 /* nmi.c: what a host that gets no answer from the agent asks for. */
 int nmi_stacks_init(void);
 void nmi_stacks_exit(void);
