@@ -54,12 +54,20 @@ static const struct leak_step_info *step_of(const struct leaks *leaks, guint64 i
 
 /* ---- how often it could have happened ------------------------------------------------------------ */
 
-/* What could have left something: each, or only one that went well. */
+/* What could have left something: what went well, or what did not. */
 struct unit {
 	guint kinds, ways;
-	gboolean failed_too;
+	gboolean failures;
 	const char *name;
 };
+
+/* A mount that ought to fail and does not is an ordinary one. */
+static gboolean could_leave(const struct leak_step_info *step, const struct unit *unit)
+{
+	if (!unit->failures)
+		return step->ok;
+	return !step->ok || (step->way != LEAK_WAY_BAD_IMAGE && step->way != LEAK_WAY_BAD_OPTION);
+}
 
 /* Of the segment of a point, up to it. */
 static guint64 steps_upto(const struct leaks *leaks, const struct leak_point *point, const struct unit *unit)
@@ -74,7 +82,7 @@ static guint64 steps_upto(const struct leaks *leaks, const struct leak_point *po
 		if (step->id <= from)
 			break;
 		if (step->id <= point->step && unit->kinds & 1u << step->kind && unit->ways & 1u << step->way &&
-		    (step->ok || unit->failed_too))
+		    could_leave(step, unit))
 			n++;
 	}
 	return n;
@@ -148,11 +156,11 @@ static struct unit unit_of(const struct leaks *leaks, const struct tally *t)
 	struct unit unit = { 1u << LEAK_STEP_MOUNT, every, FALSE, "cycle" };
 
 	if (t->kinds && !(t->kinds & ~loads)) {
-		unit = (struct unit){ t->kinds & 1u << LEAK_STEP_LOAD ? 1u << LEAK_STEP_LOAD : 1u << LEAK_STEP_UNLOAD, every, TRUE, "load" };
+		unit = (struct unit){ t->kinds & 1u << LEAK_STEP_LOAD ? 1u << LEAK_STEP_LOAD : 1u << LEAK_STEP_UNLOAD, every, FALSE, "load" };
 	} else if (only_errors(leaks, t)) {
 		unit.kinds = t->kinds;
 		unit.ways = t->ways;
-		unit.failed_too = TRUE;
+		unit.failures = TRUE;
 		unit.name = !(t->ways & ~MOUNT_FAILS) ? "failed mount" : "cycle of its kind";
 	}
 	return unit;

@@ -194,20 +194,13 @@ gboolean hunt_resources(struct hunt *h, const char *name, GError **error)
 	return run_step(h->run, &spec, &outcome, NULL, error);
 }
 
-/* What a cache may drop is dropped first: a queue that is not full yet looks like a leak. */
+/* The step lets go what a cache may drop, too: a queue that is not full yet looks like a leak. */
 static gboolean settle(struct hunt *h, GError **error)
 {
-	const struct step_spec specs[] = {
-		{ .op = VX_STEP_DROP_CACHES, .kind = "other", .name = "drop caches", .num = { 3 }, .may_fail = TRUE },
-		{ .op = VX_STEP_SETTLE, .kind = "other", .name = "settle", .may_fail = TRUE },
-	};
+	const struct step_spec spec = { .op = VX_STEP_SETTLE, .kind = "other", .name = "settle", .may_fail = TRUE };
 	enum step_outcome outcome;
-	guint i;
 
-	for (i = 0; i < G_N_ELEMENTS(specs); i++)
-		if (!run_step(h->run, &specs[i], &outcome, NULL, error))
-			return FALSE;
-	return TRUE;
+	return run_step(h->run, &spec, &outcome, NULL, error);
 }
 
 static void tell_why_not(struct hunt *h, const struct vx_msg_allocs *msg)
