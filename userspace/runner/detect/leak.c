@@ -95,7 +95,7 @@ static struct finding *resource_finding(const struct leak_state *st, const struc
 
 static void tell_resources(const struct leak_state *st, guint64 realtime_ns, GPtrArray *findings)
 {
-	g_autoptr(GArray) resources = leaks_resources(st->leaks);
+	GArray *resources = leaks_resources(st->leaks);
 	guint i;
 
 	for (i = 0; i < resources->len && i < FINDINGS_MAX; i++) {
@@ -104,6 +104,7 @@ static void tell_resources(const struct leak_state *st, guint64 realtime_ns, GPt
 		if (resource->judged.nature == RESOURCE_EXACT)
 			g_ptr_array_add(findings, resource_finding(st, resource, realtime_ns));
 	}
+	g_array_unref(resources);
 }
 
 static void tell(struct leak_state *st, guint64 realtime_ns, GPtrArray *findings)

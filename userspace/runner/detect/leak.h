@@ -141,6 +141,8 @@ struct leak_resource {
 	struct resource_judgement judged;	/* its name is not valid */
 };
 GArray *leaks_resources(const struct leaks *leaks);
+/* Snapshots after an unmount: fewer than RESOURCE_SAMPLES_MIN tell no growth. */
+guint leaks_snapshots(const struct leaks *leaks);
 /* Was there a snapshot before the target and one after it, that "left behind" can be said of? */
 gboolean leaks_cleanup_known(const struct leaks *leaks);
 /* Was there a hunt at all? */

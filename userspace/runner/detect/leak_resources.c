@@ -66,6 +66,11 @@ static void keep(const struct resource_judgement *judgement, gpointer user)
 	g_array_append_val(list, kept);
 }
 
+guint leaks_snapshots(const struct leaks *leaks)
+{
+	return resource_series_samples(leaks->unmounted);
+}
+
 gboolean leaks_cleanup_known(const struct leaks *leaks)
 {
 	return leaks->before && leaks->after;

@@ -237,7 +237,7 @@ static char *key_of(const struct vx_msg_alloc_site *msg, const char *cache, char
 		from++;
 	key = g_string_new(NULL);
 	g_string_printf(key, "%u %s", msg->kind, cache);
-	for (i = from; frames[i] && i < from + KEY_FRAMES; i++)
+	for (i = from; i < from + KEY_FRAMES && frames[i]; i++)
 		g_string_append_printf(key, "\n%s", frames[i]);
 	return g_string_free(key, FALSE);
 }

@@ -73,6 +73,9 @@ char *leak_rate_text(const struct leak_judgement *judged)
 	if (!judged->objects)
 		return g_strdup_printf("none in %" G_GUINT64_FORMAT " %ss: less than %.3g a %s at 95 %%", judged->exposure, judged->unit,
 				       judged->high, judged->unit);
+	if (judged->verdict == LEAK_ACQUITTED || judged->verdict == LEAK_NOT_JUDGED)
+		return g_strdup_printf("%" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT " bytes are outstanding", judged->objects,
+				       judged->bytes);
 	bytes = g_format_size_full((guint64)(judged->byte_rate + 0.5), G_FORMAT_SIZE_IEC_UNITS);
 	return g_strdup_printf("%.3g objects a %s (95 %%: %.2g to %.2g), %s a %s", judged->rate, judged->unit, judged->low,
 			       judged->high, bytes, judged->unit);

@@ -175,7 +175,7 @@ static void append_stack(GString *out, const struct leak_stack *stack)
 {
 	guint i;
 
-	for (i = 0; stack->frames[i] && i < STACK_TOLD; i++)
+	for (i = 0; i < STACK_TOLD && stack->frames[i]; i++)
 		g_string_append_printf(out, "               %s\n", stack->frames[i]);
 	if (stack->frames[i])
 		g_string_append(out, "               ...\n");
@@ -208,7 +208,9 @@ static void append_resources(GString *out, const struct analysis *an)
 	guint i;
 
 	if (!leaks_cleanup_known(an->leaks))
-		g_string_append(out, "  cleanup  not verified: the target was not there and gone again\n");
+		g_string_append_printf(out, "  cleanup  not verified by an unload; of %u snapshots after unmounts, %s\n",
+				       leaks_snapshots(an->leaks), leaks_snapshots(an->leaks) < RESOURCE_SAMPLES_MIN ?
+				       "too few to tell growth" : resources->len ? "something grows" : "nothing grows");
 	else if (!left && !leaks_status(an->leaks).found)
 		g_string_append(out, "  cleanup  verified: after the unload there is what was there before, and no more\n");
 	else if (!left)
