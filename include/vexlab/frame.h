@@ -69,7 +69,7 @@ enum vx_frame_type {
 	VX_REC_FINDING		= 0x85,	/* JSON: a finding */
 	VX_REC_END		= 0x86,	/* JSON: verdict; its absence tells an interrupted run */
 	VX_REC_BLACKBOX		= 0x87,	/* struct vx_rec_box, then bytes of a black box as it came (blackbox.h) */
-	VX_REC_REQUEST		= 0x88,	/* JSON: what else was asked of the agent: "do": "put" or "trace" */
+	VX_REC_REQUEST		= 0x88,	/* JSON: what else was asked of the agent: "do": "put", "trace", "leak" */
 };
 
 /* A box is larger than a frame may be: its pieces follow each other. */

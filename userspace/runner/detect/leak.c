@@ -4,6 +4,8 @@
 
 #include "leak.h"
 
+static const char certain[] = "certain", growth[] = "growth", left_behind[] = "left-behind";
+
 #define FINDINGS_MAX	64u
 #define MUCH		65536	/* bytes a unit: critical however seldom a user meets it */
 #define NOT_LITTLE	4096
@@ -31,6 +33,11 @@ static void leak_destroy(gpointer state)
 	g_free(st);
 }
 
+gboolean leak_is_of_hunt(const struct finding *finding)
+{
+	return finding->class == FINDING_LEAK && (finding->kind == certain || finding->kind == growth || finding->kind == left_behind);
+}
+
 /* By what it costs who mounts and unmounts; what happens but for failures is met less often. */
 static enum severity severity_of(const struct leak_judgement *judged)
 {
@@ -50,7 +57,7 @@ static struct finding *leak_finding(const struct leak_site *site, guint64 realti
 	const struct leak_stack *stack = leak_site_stack(site);
 	guint i;
 
-	finding->kind = judged->verdict == LEAK_GROWS ? "growth" : "certain";
+	finding->kind = judged->verdict == LEAK_GROWS ? growth : certain;
 	finding->blame = site->own != G_MAXUINT ? BLAME_MODULE : BLAME_KERNEL;
 	finding->function = g_strdup(site->function);
 	finding->module = g_strdup(site->module);
@@ -79,7 +86,7 @@ static struct finding *resource_finding(const struct leak_state *st, const struc
 		g_strdup_printf("grows with each cycle: %s", resource->name);
 	struct finding *finding = finding_new(FINDING_LEAK, SEV_HIGH, title);
 
-	finding->kind = left ? "left-behind" : "growth";
+	finding->kind = left ? left_behind : growth;
 	finding->blame = BLAME_MODULE;
 	finding->module = st->module[0] ? g_strdup(st->module) : NULL;
 	finding->realtime_ns = realtime_ns;
