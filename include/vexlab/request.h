@@ -59,9 +59,10 @@ enum vx_feature {
  *	FAULT		n: enum vx_fault; FLOOD: n: bytes; value: bytes written
  *	FILE_OP		s: operation (file_ops.h), a directory for it, mount point ("": not told);
  *			value: enum vx_file_result; output: what is wrong or missing, its first line stable
- *	SETTLE		waits until what was to be done later is done: RCU callbacks and batched frees, task
- *			and other works, caches of the page allocator given back
- *	RESOURCES	s: name of a module, "" none; output: "what value\n" lines (agent/resources.c)
+ *	SETTLE		waits until what was to be done later is done: RCU's callbacks and batched frees, works that
+ *			are queued; value: 1 by vexprobe.ko, 0 by what user space can have done
+ *	RESOURCES	output: "NAME VALUE\n" lines, what the kernel holds (agent/resources.c). Caches are shrunk
+ *			for it, and open devices asked who holds them; nothing else is changed
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,

@@ -92,6 +92,8 @@ static void families_have_their_nature(void **state)
 	assert_int_equal(resource_nature("pages.free"), RESOURCE_IGNORED);
 	assert_int_equal(resource_nature("totals.threads"), RESOURCE_GAUGE);
 	assert_int_equal(resource_nature("totals.workers"), RESOURCE_IGNORED);
+	assert_int_equal(resource_nature("vmalloc.load_module"), RESOURCE_GAUGE);
+	assert_int_equal(resource_nature("vmalloc.unknown"), RESOURCE_EXACT);
 	assert_int_equal(resource_nature(""), RESOURCE_IGNORED);
 	assert_string_equal(resource_unit("memory.Percpu"), "kB");
 	assert_string_equal(resource_verdict_name(RESOURCE_LEFT_BEHIND), "left-behind");

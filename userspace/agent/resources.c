@@ -61,9 +61,8 @@ static size_t take_lines(struct resources_out *out, size_t have, resources_line 
 	return have;
 }
 
-void resources_lines(struct resources_out *out, const char *path, resources_line fn, void *ctx)
+void resources_lines_of(struct resources_out *out, int fd, resources_line fn, void *ctx)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool go_on = fd >= 0;
 	size_t have = 0;
 	ssize_t n;
@@ -77,6 +76,13 @@ void resources_lines(struct resources_out *out, const char *path, resources_line
 	out->page[have] = '\0';
 	if (go_on && have)
 		fn(out, out->page, ctx);
+}
+
+void resources_lines(struct resources_out *out, const char *path, resources_line fn, void *ctx)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	resources_lines_of(out, fd, fn, ctx);
 }
 
 long long resources_number(const char *path)

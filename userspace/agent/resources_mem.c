@@ -94,37 +94,38 @@ void resources_memory(struct resources_out *out)
 	resources_say(out, free, "pages.free");
 	resources_say(out, pages.slab, "pages.slab");
 	resources_say(out, pages.file, "pages.file");
-	resources_say(out, pages.total - free - pages.anon - pages.file - pages.slab - pages.tables - pages.stacks -
-		      pages.vmalloc - pages.percpu, "pages.other");
+	/* Stacks come from vmalloc (VMAP_STACK), but for kernels that have hardly any. */
+	if (pages.vmalloc < pages.stacks)
+		pages.vmalloc += pages.stacks;
+	resources_say(out, pages.total - free - pages.anon - pages.file - pages.slab - pages.tables - pages.vmalloc -
+		      pages.percpu, "pages.other");
 }
 
 /* ---- slab caches ------------------------------------------------------------------------------------- */
 
-/*
- * Gives each CPU's slabs back: only then are all free objects counted as such, and a cache's count is exact to
- * the object. 0.1 ms each, most of what a snapshot takes.
- */
-static void shrink(int dir, const char *name)
+#define CACHES_MAX	512	/* shrunk; others are told as they are */
+
+/* Files "shrink", held open as slabinfo is: looking them up takes dentries and inodes, whose caches are shrunk with the others. */
+struct shrinkers {
+	unsigned int n;
+	int fd[CACHES_MAX];
+};
+
+static int open_in(int dir, const char *cache, const char *file, int flags)
 {
-	_cleanup_close_ int fd = -1;
 	char path[300];
 
-	snprintf(path, sizeof(path), "%s/shrink", name);
-	fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, "1", 1) < 0)
-		return;
+	snprintf(path, sizeof(path), "%s/%s", cache, file);
+	return openat(dir, path, flags | O_CLOEXEC);
 }
 
 static long long number_in(int dir, const char *cache, const char *file)
 {
-	_cleanup_close_ int fd = -1;
-	char path[300], text[32];
+	_cleanup_close_ int fd = open_in(dir, cache, file, O_RDONLY);
 	long long number;
-	ssize_t n;
+	char text[32];
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
 
-	snprintf(path, sizeof(path), "%s/%s", cache, file);
-	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
 	if (n <= 0)
 		return -1;
 	text[n] = '\0';
@@ -135,23 +136,39 @@ static long long number_in(int dir, const char *cache, const char *file)
  * Links are names of merged caches, and stay when such a cache is destroyed: only the number of
  * users tells, of the cache that has the objects.
  */
-static unsigned int say_caches(struct resources_out *out)
+static unsigned int say_caches(struct resources_out *out, struct shrinkers *shrinkers)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/sys/kernel/slab");
 	struct dirent *entry;
 	unsigned int n = 0;
+	int fd;
 
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		n++;
-		shrink(dirfd(dir), entry->d_name);
 		if (entry->d_name[0] == ':')
 			resources_say(out, number_in(dirfd(dir), entry->d_name, "aliases"), "aliases.%s", entry->d_name);
 		else
 			resources_say(out, 1, "caches.%s", entry->d_name);
+		fd = shrinkers->n < CACHES_MAX ? open_in(dirfd(dir), entry->d_name, "shrink", O_WRONLY) : -1;
+		if (fd >= 0)
+			shrinkers->fd[shrinkers->n++] = fd;
 	}
 	return n;
+}
+
+/*
+ * Gives each CPU's slabs back: only then are all free objects counted as such, and a cache's count is exact to
+ * the object. 0.1 ms each, most of what a snapshot takes.
+ */
+static void shrink_all(const struct shrinkers *shrinkers)
+{
+	unsigned int i;
+
+	for (i = 0; i < shrinkers->n; i++)
+		if (write(shrinkers->fd[i], "1", 1) < 0)
+			continue;
 }
 
 static bool take_slabinfo(struct resources_out *out, char *line, void *ctx)
@@ -166,8 +183,14 @@ static bool take_slabinfo(struct resources_out *out, char *line, void *ctx)
 
 void resources_slab(struct resources_out *out)
 {
-	resources_say(out, say_caches(out), "totals.caches");
-	resources_lines(out, "/proc/slabinfo", take_slabinfo, NULL);
+	_cleanup_close_ int slabinfo = open("/proc/slabinfo", O_RDONLY | O_CLOEXEC);
+	struct shrinkers shrinkers = { 0 };
+
+	resources_say(out, say_caches(out, &shrinkers), "totals.caches");
+	shrink_all(&shrinkers);
+	resources_lines_of(out, slabinfo, take_slabinfo, NULL);
+	while (shrinkers.n)
+		close(shrinkers.fd[--shrinkers.n]);
 }
 
 /* ---- vmalloc -------------------------------------------------------------------------------------------- */
@@ -177,7 +200,8 @@ static bool take_vmalloc(struct resources_out *out, char *line, void *ctx)
 {
 	char caller[64];
 
-	if (sscanf(line, "%*s %*s %63s", caller) != 1)
+	/* "unpurged": freed, and given back when there are many. */
+	if (sscanf(line, "%*s %*s %63s", caller) != 1 || !strcmp(caller, "unpurged"))
 		return true;
 	caller[strcspn(caller, "+")] = '\0';
 	resources_count(ctx, strncmp(caller, "0x", 2) ? caller : "unknown", 1);

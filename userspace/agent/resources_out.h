@@ -23,6 +23,8 @@ void resources_say(struct resources_out *out, long long value, const char *forma
 /* Each line of the file, without its end, cut at sizeof(page); FALSE ends it. A file that is not there has none. */
 typedef bool (*resources_line)(struct resources_out *out, char *line, void *ctx);
 void resources_lines(struct resources_out *out, const char *path, resources_line fn, void *ctx);
+/* The same of an open file; -1: it has none. */
+void resources_lines_of(struct resources_out *out, int fd, resources_line fn, void *ctx);
 /* The first number of a file; -1: there is none. */
 long long resources_number(const char *path);
 

@@ -169,7 +169,20 @@ noinline int leak_page(const struct leak_at *at)
 	return 0;
 }
 
+/* Not in the super block's list, nor the dentry below its root: unmount does not miss them. */
 noinline int leak_inode(const struct leak_at *at)
+{
+	struct inode *inode = alloc_anon_inode(at->sb);
+
+	return IS_ERR(inode) ? PTR_ERR(inode) : kept(inode);
+}
+
+noinline int leak_dentry(const struct leak_at *at)
+{
+	return kept(d_alloc_anon(at->sb));
+}
+
+noinline int leak_busy_inode(const struct leak_at *at)
 {
 	struct inode *inode = new_inode(at->sb);
 
@@ -178,7 +191,7 @@ noinline int leak_inode(const struct leak_at *at)
 	return kept(inode);
 }
 
-noinline int leak_dentry(const struct leak_at *at)
+noinline int leak_busy_dentry(const struct leak_at *at)
 {
 	return kept(d_alloc_name(at->sb->s_root, "faultfs_left"));
 }

@@ -11,7 +11,8 @@
  *
  *	kind		is it	allocator	needs	resource
  *
- * is it: LEAK it stays for ever; LATE it goes without an unload, within LEAK_LATE_MS; KEPT it goes at unload.
+ * is it: LEAK it stays for ever; BUSY too, and the next unmount says so itself, by a warning or, with
+ * CONFIG_BUG_ON_DATA_CORRUPTION, a BUG; LATE it goes without an unload, within LEAK_LATE_MS; KEPT it goes at unload.
  * allocator: VX_ALLOC_* (alloc.h) of the call in the function leak_KIND(); NONE: no call of the module itself, see resource.
  * needs: NOTHING; DEVICE a super block; TREE its root.
  * resource: how the name of its line begins in VX_STEP_RESOURCES, "" if only allocations tell.
@@ -30,14 +31,16 @@
 	X(cache,	LEAK,	CACHE,		NOTHING,	"slab.faultfs_objects")	\
 	X(bulk,		LEAK,	CACHE,		NOTHING,	"slab.faultfs_objects")	\
 	X(percpu,	LEAK,	PERCPU,		NOTHING,	"memory.Percpu")	\
-	X(vmalloc,	LEAK,	VMALLOC,	NOTHING,	"vmalloc.")		\
-	X(pages,	LEAK,	PAGES,		NOTHING,	"pages.free")		\
-	X(free_pages,	LEAK,	PAGES,		NOTHING,	"pages.free")		\
+	X(vmalloc,	LEAK,	VMALLOC,	NOTHING,	"vmalloc.leak_vmalloc")	\
+	X(pages,	LEAK,	PAGES,		NOTHING,	"pages.other")		\
+	X(free_pages,	LEAK,	PAGES,		NOTHING,	"pages.other")		\
 	X(bh,		LEAK,	NONE,		DEVICE,		"slab.buffer_head")	\
-	X(page,		LEAK,	NONE,		DEVICE,		"pages.free")		\
+	X(page,		LEAK,	NONE,		DEVICE,		"pages.other")		\
 	X(inode,	LEAK,	NONE,		DEVICE,		"slab.inode_cache")	\
-	X(dentry,	LEAK,	NONE,		TREE,		"slab.dentry")		\
-	X(file,		LEAK,	NONE,		NOTHING,	"files.open")		\
+	X(dentry,	LEAK,	NONE,		DEVICE,		"slab.dentry")		\
+	X(busy_inode,	BUSY,	NONE,		DEVICE,		"slab.inode_cache")	\
+	X(busy_dentry,	BUSY,	NONE,		TREE,		"slab.dentry")		\
+	X(file,		LEAK,	NONE,		NOTHING,	"slab.filp")		\
 	X(modref,	LEAK,	NONE,		NOTHING,	"module.faultfs.refs")	\
 	X(workqueue,	LEAK,	NONE,		NOTHING,	"threads.kworker/R-")	\
 	X(kthread,	LEAK,	KMALLOC,	NOTHING,	"threads.faultfs_left")	\

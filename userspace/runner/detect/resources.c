@@ -37,6 +37,7 @@ static const struct family {
 	{ "dentries.used", RESOURCE_GAUGE, "dentries" },
 	{ "files",	RESOURCE_GAUGE,	"files" },
 	{ "fds",	RESOURCE_GAUGE,	"files" },
+	{ "vmalloc.unknown", RESOURCE_EXACT, "areas" },	/* whose caller has been unloaded */
 	{ "vmalloc",	RESOURCE_GAUGE,	"areas" },
 	{ "sockets",	RESOURCE_GAUGE,	"sockets" },
 	{ "totals",	RESOURCE_GAUGE,	"" },

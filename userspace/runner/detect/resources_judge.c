@@ -49,7 +49,7 @@ static double median_of(double *v, gsize n)
 
 static double median(const struct window *w)
 {
-	double v[RESOURCE_SAMPLES_MAX];
+	double v[RESOURCE_SAMPLES_MAX] = { 0 };
 	guint i;
 
 	for (i = 0; i < w->n; i++)
@@ -75,7 +75,7 @@ static double slope(const struct window *w)
 
 static double tie_term(const struct window *w)
 {
-	double v[RESOURCE_SAMPLES_MAX], sum = 0, t;
+	double v[RESOURCE_SAMPLES_MAX] = { 0 }, sum = 0, t;
 	guint i, j;
 
 	for (i = 0; i < w->n; i++)
