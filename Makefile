@@ -210,8 +210,7 @@ $(san_lib): $(call obj,$(common_src) $(host_src),san)
 
 # Of the agent what needs no guest: a step's work, what is made of allocations.
 agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c \
-			userspace/agent/resources*.c) \
-		   userspace/agent/alloc_fold.c userspace/agent/ksyms.c
+			userspace/agent/resources*.c) userspace/agent/alloc_fold.c userspace/agent/ksyms.c
 agent_lib	:= $(B)/san/libagent.a
 $(agent_lib): $(call obj,$(agent_ops_src),san)
 	@rm -f $@

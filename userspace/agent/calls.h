@@ -19,6 +19,7 @@ struct calls {
 	const struct vx_call *calls;
 	struct vx_calls_counts base;	/* what had been counted when it was cleared last */
 	struct ksyms_past *past;	/* names for the sites */
+	uint64_t modules;		/* marks what was loaded when they were read */
 	uint32_t generation;		/* of `past`: counts up when modules change */
 };
 

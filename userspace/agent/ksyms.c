@@ -8,7 +8,7 @@
 #include "ksyms.h"
 
 #define LAST_SIZE_MAX	4096u	/* of a function that none follows: to the end of its page */
-#define PAST_MAX	32	/* readings kept; the oldest goes */
+#define PAST_MAX	32	/* readings kept; the second oldest goes */
 
 struct ksyms {
 	struct ksym *syms;		/* sorted by address, one for each */
@@ -219,8 +219,7 @@ struct reading {
 };
 
 struct ksyms_past {
-	struct ksyms *kernel;			/* and the modules of the first time */
-	struct reading readings[PAST_MAX];	/* modules only, oldest first */
+	struct reading readings[PAST_MAX];	/* oldest first; the first has the kernel's own, the others modules only */
 	size_t n;
 	char *modules;				/* "name address\n" of the latest */
 };
@@ -237,7 +236,6 @@ void ksyms_past_destroy(struct ksyms_past *past)
 		return;
 	for (size_t i = 0; i < past->n; i++)
 		ksyms_free(past->readings[i].syms);
-	ksyms_free(past->kernel);
 	free(past->modules);
 	free(past);
 }
@@ -295,8 +293,8 @@ static int read_symbols(int modules_only, struct ksyms **ret)
 static void add_reading(struct ksyms_past *past, struct ksyms *syms, uint32_t generation)
 {
 	if (past->n == PAST_MAX) {
-		ksyms_free(past->readings[0].syms);
-		memmove(past->readings, past->readings + 1, (PAST_MAX - 1) * sizeof(past->readings[0]));
+		ksyms_free(past->readings[1].syms);
+		memmove(past->readings + 1, past->readings + 2, (PAST_MAX - 2) * sizeof(past->readings[0]));
 		past->n--;
 	}
 	past->readings[past->n++] = (struct reading){ syms, generation };
@@ -306,17 +304,13 @@ int ksyms_past_update(struct ksyms_past *past, uint32_t generation)
 {
 	_cleanup_free_ char *modules = NULL;
 	struct ksyms *syms = NULL;
-	int err = 0;
+	int err = list_modules(&modules);
 
-	if (!past->kernel)
-		err = read_symbols(0, &past->kernel);
-	if (!err)
-		err = list_modules(&modules);
 	if (err)
 		return err;
 	if (past->n && past->readings[past->n - 1].generation == generation && !any_new(modules, past->modules))
 		return 0;
-	err = read_symbols(1, &syms);
+	err = read_symbols(past->n > 0, &syms);
 	if (err)
 		return err;
 	add_reading(past, syms, generation);
@@ -341,7 +335,7 @@ const struct ksym *ksyms_past_find(const struct ksyms_past *past, uint32_t gener
 				return sym;
 		}
 	}
-	return past->kernel ? ksyms_find(past->kernel, address) : NULL;
+	return NULL;
 }
 
 int ksyms_past_range(const struct ksyms_past *past, const char *module, uint64_t *start, uint64_t *end)

@@ -283,6 +283,11 @@ const char *session_greeting(const struct session *s)
 	return s->greeting ? s->greeting : "";
 }
 
+const char *session_probe(const struct session *s)
+{
+	return s->probe;
+}
+
 struct vm *session_vm(struct session *s)
 {
 	return s->vm;

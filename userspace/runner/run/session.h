@@ -128,6 +128,8 @@ gboolean session_flush(struct session *session, GError **error);
 gboolean session_marks(struct session *session, const struct vx_req_marks *req, GError **error);
 
 struct vm *session_vm(struct session *session);
+/* vexprobe.ko as it was built for this guest; NULL: there is none. It need not have been loaded. */
+const char *session_probe(const struct session *session);
 /* Its QEMU would answer: it is neither gone, as after a reset, nor stopped. The guest may be lost all the same. */
 gboolean session_vm_lives(const struct session *session);
 
