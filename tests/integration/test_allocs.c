@@ -273,6 +273,16 @@ static void test_leaks(void **state)
 	assert_true(w->answer.objects < others);
 }
 
+static void expect_none_of(struct world *w, const char *functions)
+{
+	for (guint i = 0; i < w->sites->len; i++) {
+		const struct site *site = &g_array_index(w->sites, struct site, i);
+
+		if (site->msg.objects && strstr(site->frames, functions))
+			fail_msg("%llu objects told:\n%s", (unsigned long long)site->msg.objects, site->frames);
+	}
+}
+
 static void test_not_leaks(void **state)
 {
 	static const char *const late[] = { "now", "rcu", "call_rcu", "work", "timer" };
@@ -292,12 +302,7 @@ static void test_not_leaks(void **state)
 	ask(w);
 	show(w);
 	assert_true(w->answer.allocs > 80000);
-	for (guint i = 0; i < w->sites->len; i++) {
-		const struct site *site = &g_array_index(w->sites, struct site, i);
-
-		if (site->msg.objects && strstr(site->frames, "free_"))
-			fail_msg("%llu objects told:\n%s", (unsigned long long)site->msg.objects, site->frames);
-	}
+	expect_none_of(w, "free_");
 }
 
 /* Other addresses, the same names. */
@@ -407,6 +412,31 @@ static double median_storm(struct world *w, guint32 groups, const char *module)
 	return ns[STORMS / 2];
 }
 
+/*
+ * Interrupts free while programs run that see the frees of others, on both CPUs, all the time: with one program a
+ * tracepoint two in a hundred of these were not seen, and told as leaked.
+ */
+static void test_busy(void **state)
+{
+	struct world *w = *state;
+
+	insmod(w);
+	do_it(w, "storm_on 1");
+	/* The storm is not the target's, steps are. */
+	trace(w, TRACING, "");
+	for (int i = 0; i < 10; i++) {
+		do_it(w, "call_rcu 5000");
+		do_it(w, "rcu 5000");
+		do_it(w, "timer 3000");
+	}
+	settle(w);
+	ask(w);
+	show(w);
+	assert_true(w->answer.allocs >= 130000);
+	expect_none_of(w, "free_");
+	rmmod(w);
+}
+
 /* What it costs others is told, and is not absurd; what is traced is all there. */
 static void test_storm(void **state)
 {
@@ -508,8 +538,10 @@ int main(void)
 		cmocka_unit_test(test_loaded_again),
 		cmocka_unit_test(test_loaded_before),
 		cmocka_unit_test(test_ext4),
+		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_storm),
 	};
 
+	cmocka_set_test_filter(g_getenv("TEST_ONLY"));
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
