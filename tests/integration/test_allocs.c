@@ -147,7 +147,7 @@ static void rmmod(struct world *w)
 	STEP(w, VX_STEP_RMMOD, "leaks");
 }
 
-static void ask(struct world *w)
+static void ask_overflown(struct world *w)
 {
 	GError *error = NULL;
 
@@ -156,6 +156,11 @@ static void ask(struct world *w)
 		fail_msg("%s", error->message);
 	assert_int_equal(w->answer.err, 0);
 	assert_int_equal(w->answer.sites, w->sites->len);
+}
+
+static void ask(struct world *w)
+{
+	ask_overflown(w);
 	assert_int_equal(w->answer.overflows, 0);
 }
 
@@ -378,6 +383,31 @@ static void test_ext4(void **state)
 	assert_true(w->answer.objects <= early + early / 4 + 10);
 }
 
+#define BULKS	33500u		/* of 32 objects: more than the table holds */
+
+/* More than can be followed: what is not, is counted; and all is well again after a reset. */
+static void test_overflow(void **state)
+{
+	struct world *w = *state;
+	g_autofree char *many = g_strdup_printf("bulk %u", BULKS);
+
+	insmod(w);
+	trace(w, TRACING, "leaks");
+	do_it(w, many);
+	ask_overflown(w);
+	show(w);
+	print_message("%llu overflows\n", (unsigned long long)w->answer.overflows);
+	assert_true(w->answer.overflows > 0);
+	/* The pages of their slabs take room, too: one for 25 objects. */
+	assert_true(site_of(w, "leak_bulk").msg.objects + w->answer.overflows >= BULKS * 32u);
+	assert_true(site_of(w, "leak_bulk").msg.objects + w->answer.overflows <= BULKS * 32u * 26 / 25);
+	trace(w, TRACING, "leaks");
+	do_it(w, "bulk 10");
+	ask(w);
+	assert_int_equal(site_of(w, "leak_bulk").msg.objects, 320);
+	rmmod(w);
+}
+
 /* ns of a kmalloc() and its kfree(), in a thread that is nobody's, of code that is the target's or not. */
 static double storm_ns(struct world *w)
 {
@@ -540,6 +570,7 @@ int main(void)
 		cmocka_unit_test(test_ext4),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_overflow),
 	};
 
 	cmocka_set_test_filter(g_getenv("TEST_ONLY"));
