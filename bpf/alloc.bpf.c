@@ -86,22 +86,32 @@ struct bulk {
 	__u64 call, key, bytes;
 };
 
-static long bulk_remember(__u32 i, struct bulk *bulk)
+/* Not static: so they are verified once, and not anew for each object of a call. */
+__noinline int bulk_remember_at(__u64 slot, __u64 bytes, __u64 key)
 {
 	__u64 address = 0;
 
-	bpf_probe_read_kernel(&address, sizeof(address), bulk->objects + i);
-	if (address >= 4096)
-		remember(address, bulk->bytes, bulk->key);
+	bpf_probe_read_kernel(&address, sizeof(address), (void *)slot);
+	return address < 4096 ? 0 : remember(address, bytes, key);
+}
+
+__noinline int bulk_forget_at(__u64 slot, __u64 call)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), (void *)slot);
+	return forget(address, call);
+}
+
+static long bulk_remember(__u32 i, struct bulk *bulk)
+{
+	bulk_remember_at((__u64)(bulk->objects + i), bulk->bytes, bulk->key);
 	return 0;
 }
 
 static long bulk_forget(__u32 i, struct bulk *bulk)
 {
-	__u64 address = 0;
-
-	bpf_probe_read_kernel(&address, sizeof(address), bulk->objects + i);
-	forget(address, bulk->call);
+	bulk_forget_at((__u64)(bulk->objects + i), bulk->call);
 	return 0;
 }
 
@@ -191,22 +201,38 @@ int alloc_percpu_free(struct bpf_raw_tracepoint_args *ctx)
 	return forget_unknown_caller(ctx, ctx->args[2]);
 }
 
-/* addr, size with the guard page, align, vstart, vend, failed */
+/* `bytes`: with the guard page behind it */
+static __always_inline int vmap_allocated(void *ctx, __u64 address, __u64 bytes)
+{
+	if (!is_target_task() && !is_module_stack(ctx))
+		return 0;
+	return remember(address, bytes > 4096 ? bytes - 4096 : bytes, site_of(ctx, 0, VX_ALLOC_VMALLOC, NULL, 0));
+}
+
+/* addr, size, align, vstart, vend, failed */
 SEC("raw_tp/alloc_vmap_area")
 int alloc_vmap(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 bytes = ctx->args[1];
-
-	if (ctx->args[5] & 1 || !(is_target_task() || is_module_stack(ctx)))
-		return 0;
-	return remember(ctx->args[0], bytes > 4096 ? bytes - 4096 : bytes,
-			site_of(ctx, 0, VX_ALLOC_VMALLOC, NULL, 0));
+	return ctx->args[5] & 1 ? 0 : vmap_allocated(ctx, ctx->args[0], ctx->args[1]);
 }
 
 SEC("raw_tp/free_vmap_area_noflush")
 int alloc_vmap_free(struct bpf_raw_tracepoint_args *ctx)
 {
 	return forget_unknown_caller(ctx, ctx->args[0]);
+}
+
+/* The same before there were these two events, in 6.4: the functions they are in now. */
+SEC("fexit/alloc_vmap_area")
+int BPF_PROG(alloc_vmap_old, __u64 size, __u64 align, __u64 from, __u64 to, int node, __u32 flags, struct vmap_area *area)
+{
+	return fix_is_err(area) ? 0 : vmap_allocated(ctx, area->va_start, area->va_end - area->va_start);
+}
+
+SEC("fentry/free_vmap_area_noflush")
+int BPF_PROG(alloc_vmap_free_old, struct vmap_area *area)
+{
+	return forget_unknown_caller(ctx, area->va_start);
 }
 
 /* By the target's tasks only: to walk the stack of each page of the machine would cost it more than the page. */

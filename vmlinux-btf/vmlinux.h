@@ -242,6 +242,10 @@ struct trace_event_raw_percpu_alloc_percpu {
 	unsigned long call_site;	/* from 5.19 */
 };
 
+struct vmap_area {
+	unsigned long va_start, va_end;
+};
+
 /* --- modules, interrupts ---------------------------------------------------- */
 
 enum mod_mem_type {			/* from 6.4 */

@@ -5,7 +5,9 @@
  * under each way to look on, in turn and on one guest; then the same counted in
  * instructions, which no noise touches.
  *
- *	bench_leaks AGENT TREE [storm|instructions|live]...
+ *	bench_leaks AGENT TREE PEERS [storm|instructions]...
+ *
+ * PEERS: what peers.sh made, "" without them.
  */
 #include "guest.h"
 #include "bind.h"
@@ -20,14 +22,14 @@ struct way {
 	const char *name;
 	gboolean bound;			/* the target's calls go by vexprobe.ko */
 	guint32 groups;			/* enum vx_probe_group */
-	const char *const *peer;	/* argv of what runs meanwhile; NULL: nothing */
+	const char *peer;		/* command that runs meanwhile; NULL: nothing */
 	const char *goals[STORMS];	/* of the ratio to plain */
 	GArray *ps[STORMS];
 };
 
 struct leaks {
 	struct bench b;
-	const char *tree;
+	const char *tree, *peers;
 	char *files[STORMS], *bound;	/* on the host */
 };
 
@@ -106,6 +108,58 @@ static double storm(struct leaks *l, guint which)
 	return strtod(res.output, NULL);
 }
 
+/* ---- peers ---------------------------------------------------------------------------------- */
+
+#define PEERS_DIR	"/run/peers"
+#define SHELL(command)	{ "/bin/sh", "-c", command, NULL }
+
+/* What a user would write to see the same; by raw tracepoints, the cheapest that it has. */
+#define BPFTRACE										\
+	"/usr/bin/bpftrace -e 'rawtracepoint:kmalloc, rawtracepoint:kmem_cache_alloc "		\
+	"{ @stack[arg1] = kstack; @bytes[arg1] = arg2; } "					\
+	"rawtracepoint:kfree, rawtracepoint:kmem_cache_free { delete(@stack, arg1); delete(@bytes, arg1); }'"
+
+static void bring_peers(struct leaks *l)
+{
+	const char *unpack[] = SHELL("set -e; mkdir -p " PEERS_DIR "; mount -t tmpfs -o size=2g none " PEERS_DIR
+				     "; tar -C " PEERS_DIR " -xf /run/peers.tar; rm /run/peers.tar; cd " PEERS_DIR
+				     "; for d in sys proc dev; do mkdir -p $d; mount --rbind /$d $d; done"
+				     "; mountpoint -q sys/kernel/tracing || mount -t tracefs none sys/kernel/tracing");
+	GError *error = NULL;
+
+	if (!session_put(l->b.session, l->peers, "/run/peers.tar", 0600, &error))
+		die("peers", error);
+	step(&l->b, VX_STEP_EXEC, unpack, 0, 0);
+}
+
+/* It looks on when it has attached all that it will: its own words may wait in a buffer. */
+#define WAIT_ATTACHED									\
+	"p=$(cat " PEERS_DIR "/pid); was=0; same=0; while [ $same -lt 4 ]; do "		\
+	"kill -0 $p || { cat " PEERS_DIR "/out; exit 1; }; "				\
+	"n=$(ls -l /proc/$p/fd | grep -cE 'bpf_link|perf_event|raw_tracepoint'); "	\
+	"if [ $n -gt 3 ] && [ $n = $was ]; then same=$((same + 1)); else same=0; fi; was=$n; sleep 0.5; done"
+
+static void start_peer(struct leaks *l, const struct way *way)
+{
+	/* A session of its own, before the step ends and takes its process group along. */
+	g_autofree char *command = g_strdup_printf(
+		"cd " PEERS_DIR "; rm -f pid; cat >run <<'END'\necho $$ >pid; exec chroot . %s\nEND\n"
+		"setsid sh run >out 2>&1 </dev/null & while [ ! -s pid ]; do sleep 0.05; done", way->peer);
+	const char *start[] = SHELL(command), *wait[] = SHELL(WAIT_ATTACHED);
+
+	step(&l->b, VX_STEP_EXEC, start, 0, 0);
+	step(&l->b, VX_STEP_EXEC, wait, 0, 0);
+}
+
+static void stop_peer(struct leaks *l)
+{
+	const char *stop[] = SHELL("p=$(cat " PEERS_DIR "/pid); kill -KILL $p; while kill -0 $p 2>/dev/null; do sleep 0.05; done");
+
+	step(&l->b, VX_STEP_EXEC, stop, 0, 0);
+}
+
+/* ---- storms ----------------------------------------------------------------------------------- */
+
 static void trace_groups(struct leaks *l, guint32 groups)
 {
 	struct vx_req_trace req = { .groups = groups, .reset = 1, .fstype = "slabstorm", .module = "slabstorm" };
@@ -124,6 +178,8 @@ static void one_way(struct leaks *l, struct way *way, guint times)
 
 	trace_groups(l, way->groups);
 	insert(l, way->bound ? l->bound : l->files[TARGET], "");
+	if (way->peer)
+		start_peer(l, way);
 	for (which = 0; which < STORMS; which++)
 		storm(l, which);
 	for (i = 0; i < times; i++)
@@ -132,6 +188,8 @@ static void one_way(struct leaks *l, struct way *way, guint times)
 
 			g_array_append_val(way->ps[which], ps);
 		}
+	if (way->peer)
+		stop_peer(l);
 	take_out(l, TARGET);
 	trace_groups(l, 0);
 }
@@ -168,23 +226,27 @@ static void bench_storm(struct leaks *l, gboolean icount)
 		{ .name = "plain" },
 		{ .name = "calls", .bound = TRUE, .groups = VX_PROBES_CALLS, .goals = { "<= 2", ">= 0.98" } },
 		{ .name = "traced", .groups = VX_PROBES_ALLOC, .goals = { "", "" } },
+		{ .name = "memleak", .peer = "/usr/sbin/memleak-libbpf 3600", .goals = { "", "" } },
+		{ .name = "bpftrace", .peer = BPFTRACE, .goals = { "", "" } },
 	};
-	const guint blocks = icount ? 3 : 12;
+	const guint blocks = icount ? 2 : 8, nways = *l->peers ? G_N_ELEMENTS(ways) : 3;
 	guint i, k;
 
-	for (k = 0; k < G_N_ELEMENTS(ways); k++)
+	for (k = 0; k < nways; k++)
 		for (i = 0; i < STORMS; i++)
 			ways[k].ps[i] = g_array_new(FALSE, FALSE, sizeof(double));
 	l->b.icount = icount;
 	open_guest(&l->b, FALSE, 0);
 	insert(l, l->files[BYSTANDER], "");
+	if (*l->peers)
+		bring_peers(l);
 	for (i = 0; i < blocks; i++)
-		for (k = 0; k < G_N_ELEMENTS(ways); k++)
-			one_way(l, &ways[(i + k) % G_N_ELEMENTS(ways)], icount ? 3 : 5);
+		for (k = 0; k < nways; k++)
+			one_way(l, &ways[(i + k) % nways], icount ? 3 : 5);
 	close_guest(&l->b);
 	l->b.icount = FALSE;
-	show(ways, G_N_ELEMENTS(ways), icount ? "insns" : "ns");
-	for (k = 0; k < G_N_ELEMENTS(ways); k++)
+	show(ways, nways, icount ? "insns" : "ns");
+	for (k = 0; k < nways; k++)
 		for (i = 0; i < STORMS; i++)
 			g_array_unref(ways[k].ps[i]);
 }
@@ -206,20 +268,21 @@ int main(int argc, char **argv)
 	char *probe;
 	int i;
 
-	if (argc < 3) {
-		fprintf(stderr, "usage: bench_leaks AGENT TREE [storm|instructions]...\n");
+	if (argc < 4) {
+		fprintf(stderr, "usage: bench_leaks AGENT TREE PEERS [storm|instructions]...\n");
 		return EX_USAGE;
 	}
 	l.tree = argv[2];
+	l.peers = argv[3];
 	probe = g_build_filename(l.tree, "kmod-probe", NULL);
 	l.b.probe_source = probe;
 	bench_init(&l.b, argv[1]);
 	make_modules(&l);
 	head();
-	if (argc == 3)
+	if (argc == 4)
 		for (i = 0; i < (int)G_N_ELEMENTS(all); i++)
 			run_named(&l, all[i]);
-	for (i = 3; i < argc; i++)
+	for (i = 4; i < argc; i++)
 		run_named(&l, argv[i]);
 	bench_clear(&l.b);
 	for (i = 0; i < STORMS; i++)

@@ -147,7 +147,7 @@ static void rmmod(struct world *w)
 	STEP(w, VX_STEP_RMMOD, "leaks");
 }
 
-static void ask(struct world *w)
+static void ask_overflown(struct world *w)
 {
 	GError *error = NULL;
 
@@ -156,6 +156,11 @@ static void ask(struct world *w)
 		fail_msg("%s", error->message);
 	assert_int_equal(w->answer.err, 0);
 	assert_int_equal(w->answer.sites, w->sites->len);
+}
+
+static void ask(struct world *w)
+{
+	ask_overflown(w);
 	assert_int_equal(w->answer.overflows, 0);
 }
 
@@ -273,6 +278,16 @@ static void test_leaks(void **state)
 	assert_true(w->answer.objects < others);
 }
 
+static void expect_none_of(struct world *w, const char *functions)
+{
+	for (guint i = 0; i < w->sites->len; i++) {
+		const struct site *site = &g_array_index(w->sites, struct site, i);
+
+		if (site->msg.objects && strstr(site->frames, functions))
+			fail_msg("%llu objects told:\n%s", (unsigned long long)site->msg.objects, site->frames);
+	}
+}
+
 static void test_not_leaks(void **state)
 {
 	static const char *const late[] = { "now", "rcu", "call_rcu", "work", "timer" };
@@ -292,12 +307,7 @@ static void test_not_leaks(void **state)
 	ask(w);
 	show(w);
 	assert_true(w->answer.allocs > 80000);
-	for (guint i = 0; i < w->sites->len; i++) {
-		const struct site *site = &g_array_index(w->sites, struct site, i);
-
-		if (site->msg.objects && strstr(site->frames, "free_"))
-			fail_msg("%llu objects told:\n%s", (unsigned long long)site->msg.objects, site->frames);
-	}
+	expect_none_of(w, "free_");
 }
 
 /* Other addresses, the same names. */
@@ -373,6 +383,31 @@ static void test_ext4(void **state)
 	assert_true(w->answer.objects <= early + early / 4 + 10);
 }
 
+#define BULKS	33500u		/* of 32 objects: more than the table holds */
+
+/* More than can be followed: what is not, is counted; and all is well again after a reset. */
+static void test_overflow(void **state)
+{
+	struct world *w = *state;
+	g_autofree char *many = g_strdup_printf("bulk %u", BULKS);
+
+	insmod(w);
+	trace(w, TRACING, "leaks");
+	do_it(w, many);
+	ask_overflown(w);
+	show(w);
+	print_message("%llu overflows\n", (unsigned long long)w->answer.overflows);
+	assert_true(w->answer.overflows > 0);
+	/* The pages of their slabs take room, too: one for 25 objects. */
+	assert_true(site_of(w, "leak_bulk").msg.objects + w->answer.overflows >= BULKS * 32u);
+	assert_true(site_of(w, "leak_bulk").msg.objects + w->answer.overflows <= BULKS * 32u * 26 / 25);
+	trace(w, TRACING, "leaks");
+	do_it(w, "bulk 10");
+	ask(w);
+	assert_int_equal(site_of(w, "leak_bulk").msg.objects, 320);
+	rmmod(w);
+}
+
 /* ns of a kmalloc() and its kfree(), in a thread that is nobody's, of code that is the target's or not. */
 static double storm_ns(struct world *w)
 {
@@ -405,6 +440,31 @@ static double median_storm(struct world *w, guint32 groups, const char *module)
 		ns[i] = storm_ns(w);
 	qsort(ns, STORMS, sizeof(ns[0]), compare_doubles);
 	return ns[STORMS / 2];
+}
+
+/*
+ * Interrupts free while programs run that see the frees of others, on both CPUs, all the time: with one program a
+ * tracepoint two in a hundred of these were not seen, and told as leaked.
+ */
+static void test_busy(void **state)
+{
+	struct world *w = *state;
+
+	insmod(w);
+	do_it(w, "storm_on 1");
+	/* The storm is not the target's, steps are. */
+	trace(w, TRACING, "");
+	for (int i = 0; i < 10; i++) {
+		do_it(w, "call_rcu 5000");
+		do_it(w, "rcu 5000");
+		do_it(w, "timer 3000");
+	}
+	settle(w);
+	ask(w);
+	show(w);
+	assert_true(w->answer.allocs >= 130000);
+	expect_none_of(w, "free_");
+	rmmod(w);
 }
 
 /* What it costs others is told, and is not absurd; what is traced is all there. */
@@ -508,8 +568,11 @@ int main(void)
 		cmocka_unit_test(test_loaded_again),
 		cmocka_unit_test(test_loaded_before),
 		cmocka_unit_test(test_ext4),
+		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_overflow),
 	};
 
+	cmocka_set_test_filter(g_getenv("TEST_ONLY"));
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -26,7 +26,7 @@ static const char text[] =
 	"ffffffffc0401800 d data\t[leaks]\n"
 	"ffffffffc0500000 t bpf_prog_1\t[bpf]\n";
 
-static struct ksyms *parse(const char *from, int modules_only)
+static struct ksyms *parse(const char *from, bool modules_only)
 {
 	FILE *f = fmemopen((void *)from, strlen(from), "r");
 	struct ksyms *ret = NULL;
@@ -107,8 +107,8 @@ static void test_past(void **state)
 	uint64_t start, end;
 
 	assert_int_equal(ksyms_past_create(&past), 0);
-	if (!ksyms_past_update(past, 0))
-		assert_int_equal(ksyms_past_update(past, 0), 0);
+	if (!ksyms_past_update(past, 0, true))
+		assert_int_equal(ksyms_past_update(past, 0, true), 0);
 	assert_null(ksyms_past_find(past, 0, 1));
 	assert_int_equal(ksyms_past_range(past, "no such module", &start, &end), -2);
 	ksyms_past_destroy(past);

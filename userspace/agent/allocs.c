@@ -208,7 +208,7 @@ static int traced_answer(struct answer *answer, struct probes *probes)
 	int err = probes_tracer(probes, &tracer, &answer->past);
 
 	if (!err)
-		err = ksyms_past_update(answer->past, tracer_generation(tracer));
+		err = ksyms_past_update(answer->past, tracer_generation(tracer), false);
 	if (!err)
 		err = tell(answer, tracer);
 	if (!err)

@@ -90,7 +90,7 @@ void calls_modules_changed(struct calls *calls)
 		return;
 	calls->modules = mark;
 	if (calls->past)
-		ksyms_past_update(calls->past, ++calls->generation);
+		ksyms_past_update(calls->past, ++calls->generation, false);
 }
 
 int calls_clear(struct calls *calls)

@@ -83,7 +83,7 @@ static int add_symbol(struct ksyms *ks, uint64_t address, size_t name, size_t mo
 }
 
 /* "ffffffffc0401230 t ext4_fill_super	[ext4]" */
-static int parse_line(struct ksyms *ks, char *line, int modules_only)
+static int parse_line(struct ksyms *ks, char *line, bool modules_only)
 {
 	size_t name_at, module_at = 0, len;
 	char *name, *module, *end;
@@ -145,7 +145,7 @@ static void finish(struct ksyms *ks)
 	}
 }
 
-int ksyms_parse(FILE *file, int modules_only, struct ksyms **ret)
+int ksyms_parse(FILE *file, bool modules_only, struct ksyms **ret)
 {
 	struct ksyms *ks = calloc(1, sizeof(*ks));
 	size_t empty;
@@ -278,7 +278,7 @@ static bool any_new(const char *now, const char *before)
 	return false;
 }
 
-static int read_symbols(int modules_only, struct ksyms **ret)
+static int read_symbols(bool modules_only, struct ksyms **ret)
 {
 	FILE *f = fopen("/proc/kallsyms", "re");
 	int err;
@@ -300,7 +300,7 @@ static void add_reading(struct ksyms_past *past, struct ksyms *syms, uint32_t ge
 	past->readings[past->n++] = (struct reading){ syms, generation };
 }
 
-int ksyms_past_update(struct ksyms_past *past, uint32_t generation)
+int ksyms_past_update(struct ksyms_past *past, uint32_t generation, bool anew)
 {
 	_cleanup_free_ char *modules = NULL;
 	struct ksyms *syms = NULL;
@@ -308,7 +308,7 @@ int ksyms_past_update(struct ksyms_past *past, uint32_t generation)
 
 	if (err)
 		return err;
-	if (past->n && past->readings[past->n - 1].generation == generation && !any_new(modules, past->modules))
+	if (!anew && past->n && past->readings[past->n - 1].generation == generation && !any_new(modules, past->modules))
 		return 0;
 	err = read_symbols(past->n > 0, &syms);
 	if (err)

@@ -6,6 +6,7 @@
 #ifndef VEXLAB_AGENT_KSYMS_H
 #define VEXLAB_AGENT_KSYMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ struct ksym {
 struct ksyms;
 
 /* Functions only. `modules_only`: leaves the kernel's own out. */
-int ksyms_parse(FILE *file, int modules_only, struct ksyms **ret);
+int ksyms_parse(FILE *file, bool modules_only, struct ksyms **ret);
 void ksyms_free(struct ksyms *syms);	/* NULL is fine */
 /* NULL: in no function that is known. Valid as long as `syms`. */
 const struct ksym *ksyms_find(const struct ksyms *syms, uint64_t address);
@@ -38,8 +39,8 @@ struct ksyms_past;
 
 int ksyms_past_create(struct ksyms_past **ret);
 void ksyms_past_destroy(struct ksyms_past *past);	/* NULL is fine */
-/* Reads kallsyms anew if there is a module that was not there the last time, or a new generation. */
-int ksyms_past_update(struct ksyms_past *past, uint32_t generation);
+/* Reads kallsyms if there is a module that was not there the last time, or a new generation; with `anew` always. */
+int ksyms_past_update(struct ksyms_past *past, uint32_t generation, bool anew);
 /* As of that generation if possible, else of the latest that knows. `address` is a return address. */
 const struct ksym *ksyms_past_find(const struct ksyms_past *past, uint32_t generation, uint64_t address);
 /* Of a module that is loaded now. */

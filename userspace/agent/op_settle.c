@@ -37,13 +37,13 @@ static void pass_by_each_cpu(void)
 		return;
 }
 
-static void pass_grace(void)
+/* All callbacks that are queued; where there is no such parameter (6.2), a grace period and the time to run them. */
+static void pass_callbacks(void)
 {
 	const struct timespec pause = { 0, PAUSE_NS };
 
 	if (!write_word("/sys/module/rcutree/parameters/do_rcu_barrier", "1"))
 		return;
-	/* A grace period; callbacks run after it, by a softirq or a thread. */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	nanosleep(&pause, NULL);
 }
@@ -58,15 +58,15 @@ static bool has_batches_barrier(void)
 	return sscanf(uts.release, "%u.%u", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 12));
 }
 
+/* RCU's barrier only once: the kernel makes who asks again wait for 1/16 s. */
 static void settle_by_hand(void)
 {
 	pass_by_each_cpu();
-	pass_grace();
 	write_word("/proc/sys/vm/drop_caches", "2");
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	pass_by_each_cpu();
-	pass_grace();
+	pass_callbacks();
 	pass_by_each_cpu();
-	pass_grace();
 }
 
 /* value: 1 by vexprobe, 0 by what user space can do. */

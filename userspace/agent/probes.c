@@ -533,13 +533,16 @@ static int set_calls(struct probes *p, bool on)
 	return err;
 }
 
-/* The programs find its text when it is loaded; one that is there already, they are told of. */
-static void name_module(struct probes *p, const char *module)
+/*
+ * The programs find the module's text when it is loaded; of one that is there already, they are told. `anew`: our own
+ * programs and trampolines have got names of their own, too.
+ */
+static void name_module(struct probes *p, const char *module, bool anew)
 {
 	uint64_t start = 0, end = 0;
 
-	if (*module && (ksyms_past_update(p->past, tracer_generation(p->tracer)) ||
-			ksyms_past_range(p->past, module, &start, &end)))
+	if (ksyms_past_update(p->past, tracer_generation(p->tracer), anew) || !*module ||
+	    ksyms_past_range(p->past, module, &start, &end))
 		start = end = 0;
 	tracer_set_module(p->tracer, module, start, end - start);
 }
@@ -547,6 +550,7 @@ static void name_module(struct probes *p, const char *module)
 /* Nothing is remembered from before: what was freed meanwhile is not known. */
 static int set_tracer(struct probes *p, bool on, const char *module)
 {
+	bool was_on = p->attached & VX_PROBES_ALLOC;
 	int err;
 
 	if (!on) {
@@ -554,18 +558,18 @@ static int set_tracer(struct probes *p, bool on, const char *module)
 		return 0;
 	}
 	err = load(p, VX_PROBES_ALLOC);
-	if (err)
-		return err;
-	if (!p->past)
+	if (!err && !p->past)
 		err = ksyms_past_create(&p->past);
-	if (!err && !(p->attached & VX_PROBES_ALLOC))
+	if (!err && !was_on)
 		err = tracer_reset(p->tracer);
 	if (err)
 		return err;
-	name_module(p, module);
 	__atomic_store_n(&p->tracer_ready, true, __ATOMIC_SEQ_CST);
 	tracer_set_step(p->tracer, __atomic_load_n(&p->step, __ATOMIC_SEQ_CST));
-	return attach(p, tracer_object(p->tracer), VX_PROBES_ALLOC);
+	err = attach(p, tracer_object(p->tracer), VX_PROBES_ALLOC);
+	if (!err)
+		name_module(p, module, !was_on);
+	return err;
 }
 
 int probes_set(struct probes *p, uint32_t groups, const char *fstype, const char *module)
@@ -648,7 +652,7 @@ void probes_watch(struct probes *p, bool on)
 void probes_modules_changed(struct probes *p)
 {
 	if (p->attached & VX_PROBES_ALLOC)
-		ksyms_past_update(p->past, tracer_generation(p->tracer));
+		ksyms_past_update(p->past, tracer_generation(p->tracer), false);
 	if (p->attached & VX_PROBES_CALLS)
 		calls_modules_changed(&p->calls);
 }

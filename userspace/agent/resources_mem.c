@@ -200,7 +200,8 @@ static bool take_vmalloc(struct resources_out *out, char *line, void *ctx)
 {
 	char caller[64];
 
-	if (sscanf(line, "%*s %*s %63s", caller) != 1)
+	/* "unpurged": freed, and given back when there are many. */
+	if (sscanf(line, "%*s %*s %63s", caller) != 1 || !strcmp(caller, "unpurged"))
 		return true;
 	caller[strcspn(caller, "+")] = '\0';
 	resources_count(ctx, strncmp(caller, "0x", 2) ? caller : "unknown", 1);

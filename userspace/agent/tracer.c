@@ -88,10 +88,13 @@ static bool has_bpf_loop(const struct btf *btf)
 
 static void choose_programs(struct alloc_bpf *bpf, const struct btf *btf)
 {
+	bool vmap_events = has(btf, "btf_trace_alloc_vmap_area", BTF_KIND_TYPEDEF);	/* from 6.4 */
 	bool loop = has_bpf_loop(btf);
 
 	bpf_program__set_autoload(loop ? bpf->progs.alloc_bulk_old : bpf->progs.alloc_bulk, false);
 	bpf_program__set_autoload(loop ? bpf->progs.alloc_free_bulk_old : bpf->progs.alloc_free_bulk, false);
+	bpf_program__set_autoload(vmap_events ? bpf->progs.alloc_vmap_old : bpf->progs.alloc_vmap, false);
+	bpf_program__set_autoload(vmap_events ? bpf->progs.alloc_vmap_free_old : bpf->progs.alloc_vmap_free, false);
 	/* One event for both from 6.1. */
 	if (!has(btf, "btf_trace_kmalloc_node", BTF_KIND_TYPEDEF)) {
 		bpf_program__set_autoload(bpf->progs.alloc_kmalloc_node, false);
@@ -178,7 +181,7 @@ void tracer_set_module(struct tracer *tracer, const char *name, uint64_t start, 
 	bss->text.bytes = bss->init_text.bytes = 0;
 	memset(bss->module_name, 0, sizeof(bss->module_name));
 	/* Files are called with either, modules with one. */
-	for (size_t i = 0; name[i] && i < sizeof(bss->module_name) - 1; i++)
+	for (size_t i = 0; i < sizeof(bss->module_name) - 1 && name[i]; i++)
 		bss->module_name[i] = name[i] == '-' ? '_' : name[i];
 	bss->text.start = start;
 	bss->text.bytes = bytes;

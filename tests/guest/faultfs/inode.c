@@ -4,6 +4,7 @@
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
+#include <linux/uio.h>
 
 #include "compat.h"
 #include "faultfs.h"

@@ -31,7 +31,7 @@
 	X(cache,	LEAK,	CACHE,		NOTHING,	"slab.faultfs_objects")	\
 	X(bulk,		LEAK,	CACHE,		NOTHING,	"slab.faultfs_objects")	\
 	X(percpu,	LEAK,	PERCPU,		NOTHING,	"memory.Percpu")	\
-	X(vmalloc,	LEAK,	VMALLOC,	NOTHING,	"vmalloc.")		\
+	X(vmalloc,	LEAK,	VMALLOC,	NOTHING,	"vmalloc.leak_vmalloc")	\
 	X(pages,	LEAK,	PAGES,		NOTHING,	"pages.other")		\
 	X(free_pages,	LEAK,	PAGES,		NOTHING,	"pages.other")		\
 	X(bh,		LEAK,	NONE,		DEVICE,		"slab.buffer_head")	\

@@ -237,6 +237,43 @@ static int storm(void)
 	return 0;
 }
 
+/* One thread for each CPU, until the module goes. */
+static struct task_struct *stormers[8];
+
+static int stormer_main(void *arg)
+{
+	while (!kthread_should_stop()) {
+		storm();
+		cond_resched();
+	}
+	return 0;
+}
+
+static int storm_on(void)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) {
+		if (cpu >= ARRAY_SIZE(stormers) || stormers[cpu])
+			continue;
+		stormers[cpu] = kthread_create_on_cpu(stormer_main, NULL, cpu, "storm/%u");
+		if (IS_ERR(stormers[cpu]))
+			stormers[cpu] = NULL;
+		else
+			wake_up_process(stormers[cpu]);
+	}
+	return 0;
+}
+
+static void storm_off(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(stormers); i++)
+		if (stormers[i])
+			kthread_stop(stormers[i]);
+}
+
 /* ---- the menu --------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -247,7 +284,7 @@ static const struct {
 	{ "cache", leak_cache }, { "bulk", leak_bulk }, { "percpu", leak_percpu }, { "vmalloc", leak_vmalloc },
 	{ "kvmalloc", leak_kvmalloc }, { "pages", leak_pages }, { "zeroed", leak_zeroed }, { "grown", leak_grown },
 	{ "now", free_now }, { "rcu", free_rcu }, { "call_rcu", free_call_rcu }, { "work", free_work },
-	{ "timer", free_timer }, { "storm", storm },
+	{ "timer", free_timer }, { "storm", storm }, { "storm_on", storm_on },
 };
 
 /* "NAME COUNT", or "@NAME COUNT" for a thread of its own. */
@@ -282,6 +319,7 @@ static int __init leaks_init(void)
 
 static void __exit leaks_exit(void)
 {
+	storm_off();
 	rcu_barrier();
 	flush_scheduled_work();
 	kmem_cache_destroy(cache);
