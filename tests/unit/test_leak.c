@@ -39,8 +39,10 @@ struct guest {
 	gboolean traced;
 };
 
-static const char direct_frames[] = "leak_kmalloc+0x20/0x40 [vexfs]\nvexfs_fill_super+0x111/0x400 [vexfs]\nget_tree_bdev+0x1/0x2\n";
-static const char indirect_frames[] = "alloc_buffer_head+0x20/0x40\n__bread+0x9/0x10\nvexfs_fill_super+0x99/0x400 [vexfs]\n";
+static const char direct_frames[] =
+	"leak_kmalloc+0x20/0x40 [vexfs]\nvexfs_fill_super+0x111/0x400 [vexfs]\nget_tree_bdev+0x1/0x2\n";
+static const char indirect_frames[] =
+	"alloc_buffer_head+0x20/0x40\n__bread+0x9/0x10\nvexfs_fill_super+0x99/0x400 [vexfs]\n";
 static const char foreign_frames[] = "alloc_inode+0x20/0x40\nnew_inode+0x9/0x10\nget_tree_bdev+0x1/0x2\n";
 static const char builtin_frames[] = "kmalloc_trace+0x1/0x2\nvexfs_fill_super+0x99/0x400\nget_tree_bdev+0x1/0x2\n";
 
@@ -58,9 +60,10 @@ static void guest_end(struct guest *g)
 
 static void step(struct guest *g, const char *kind, const char *way, int err)
 {
-	g_autofree char *json = g_strdup_printf("{\"id\": %" G_GUINT64_FORMAT ", \"cycle\": %" G_GUINT64_FORMAT ", \"name\": \"%s\", "
-						"\"kind\": \"%s\", \"target\": true, \"may_fail\": true, \"way\": \"%s\"}",
-						++g->step, g->cycle, kind, kind, way);
+	g_autofree char *json =
+		g_strdup_printf("{\"id\": %" G_GUINT64_FORMAT ", \"cycle\": %" G_GUINT64_FORMAT ", \"name\": \"%s\", "
+				"\"kind\": \"%s\", \"target\": true, \"may_fail\": true, \"way\": \"%s\"}",
+				++g->step, g->cycle, kind, kind, way);
 	const struct vx_msg_step msg = { .id = g->step, .err = err };
 
 	say(&g->f, VX_REC_STEP_BEGIN, json);
@@ -69,8 +72,9 @@ static void step(struct guest *g, const char *kind, const char *way, int err)
 
 static void hunt_round(struct guest *g, guint number, gboolean traced)
 {
-	g_autofree char *json = g_strdup_printf("{\"do\": \"leak\", \"event\": \"leak-round\", \"round\": %u, \"source\": \"%s\"}", number,
-						traced ? "traced" : "calls");
+	g_autofree char *json =
+		g_strdup_printf("{\"do\": \"leak\", \"event\": \"leak-round\", \"round\": %u, \"source\": \"%s\"}",
+				number, traced ? "traced" : "calls");
 	guint i;
 
 	g->traced = traced;
@@ -118,8 +122,10 @@ static void send_site(struct guest *g, struct fake_site *s)
 
 static void checkpoint(struct guest *g, const char *after)
 {
-	g_autofree char *json = g_strdup_printf("{\"do\": \"leak\", \"event\": \"leak-checkpoint\", \"round\": 1, \"cycle\": %" G_GUINT64_FORMAT
-						", \"after\": \"%s\", \"source\": \"%s\"}", g->cycle, after, g->traced ? "traced" : "calls");
+	g_autofree char *json = g_strdup_printf(
+		"{\"do\": \"leak\", \"event\": \"leak-checkpoint\", \"round\": 1, \"cycle\": %" G_GUINT64_FORMAT
+		", \"after\": \"%s\", \"source\": \"%s\"}",
+		g->cycle, after, g->traced ? "traced" : "calls");
 	struct vx_msg_allocs msg;
 	guint i;
 
@@ -496,7 +502,8 @@ static void send_raw(struct guest *g, struct vx_msg_alloc_site msg, const char *
 static void test_hostile(void **state)
 {
 	const struct vx_msg_alloc_site good = {
-		.id = 1, .objects = 1, .bytes = 1, .first_step = 1, .last_step = 1, .steps = 1, .kind = VX_ALLOC_KMALLOC, .frames = 1,
+		.id = 1, .objects = 1, .bytes = 1, .first_step = 1, .last_step = 1, .steps = 1,
+		.kind = VX_ALLOC_KMALLOC, .frames = 1,
 	};
 	struct vx_msg_alloc_site msg = good;
 	struct guest g = guest_begin(NULL, 0);
@@ -506,7 +513,8 @@ static void test_hostile(void **state)
 	hunt_round(&g, 1, TRUE);
 	send_raw(&g, good, "a+0x1/0x2\n", 10);		/* nobody has asked */
 	assert_int_equal(leaks_sites(leaks)->len, 0);
-	say(&g.f, VX_REC_REQUEST, "{\"do\": \"leak\", \"event\": \"leak-checkpoint\", \"after\": \"unload\", \"source\": \"traced\"}");
+	say(&g.f, VX_REC_REQUEST,
+	    "{\"do\": \"leak\", \"event\": \"leak-checkpoint\", \"after\": \"unload\", \"source\": \"traced\"}");
 	entry(&g.f, VX_MSG_ALLOC_SITE, &good, sizeof(good) - 1);
 	send_raw(&g, good, "", 0);
 	msg.frames = 2;
@@ -572,7 +580,8 @@ static void test_rubbish(void **state)
 			memcpy(bytes, &msg, sizeof(msg));
 		}
 		if (i % 50 == 0)
-			say(&g.f, VX_REC_REQUEST, "{\"event\": \"leak-checkpoint\", \"after\": \"unmount\", \"source\": \"traced\"}");
+			say(&g.f, VX_REC_REQUEST,
+			    "{\"event\": \"leak-checkpoint\", \"after\": \"unmount\", \"source\": \"traced\"}");
 		entry(&g.f, i % 50 == 49 ? VX_MSG_ALLOCS : VX_MSG_ALLOC_SITE, bytes, len);
 	}
 	assert_true(leaks_sites(detect_leaks(g.f.detect))->len > 100);
@@ -589,7 +598,8 @@ static void test_poisson(void **state)
 		guint64 k;
 		double low, high;
 	} known[] = {			/* Garwood's table */
-		{ 0, 0, 2.996 }, { 1, 0.0253, 5.5716 }, { 2, 0.2422, 7.2247 }, { 10, 4.7954, 18.3904 }, { 100, 81.3639, 121.6273 },
+		{ 0, 0, 2.996 }, { 1, 0.0253, 5.5716 }, { 2, 0.2422, 7.2247 }, { 10, 4.7954, 18.3904 },
+		{ 100, 81.3639, 121.6273 },
 	};
 	double low, high;
 	guint i;

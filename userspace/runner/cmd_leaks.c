@@ -19,7 +19,7 @@ int cmd_leaks(int argc, char **argv)
 	gboolean json = FALSE, folded = FALSE;
 	const GOptionEntry entries[] = {
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &json, "Sites, checkpoints and resources as JSON", NULL },
-		{ "folded", 0, 0, G_OPTION_ARG_NONE, &folded, "Stacks and their bytes, a line each, for a flame graph", NULL },
+		{ "folded", 0, 0, G_OPTION_ARG_NONE, &folded, "Stacks and their bytes, for a flame graph", NULL },
 		{ NULL }
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new("RUN");
@@ -27,11 +27,12 @@ int cmd_leaks(int argc, char **argv)
 	g_autoptr(GError) error = NULL;
 	g_autofree char *text = NULL;
 
-	g_option_context_set_summary(context, "What a leak hunt has found, site by site, with what was acquitted and why. "
-				     "RUN is its folder, such as runs/latest.");
+	g_option_context_set_summary(context, "What a leak hunt has found, site by site, with what was acquitted "
+				     "and why. RUN is its folder, such as runs/latest.");
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, &argc, &argv, &error) || argc != 2 || (json && folded)) {
-		fprintf(stderr, "vexlab leaks: %s\n", error ? error->message : "name one run's folder, and one of --json and --folded at most");
+		fprintf(stderr, "vexlab leaks: %s\n", error ? error->message :
+			"name one run's folder, and one of --json and --folded at most");
 		return EX_USAGE;
 	}
 	an = analysis_read(argv[1], &error);

@@ -35,7 +35,8 @@ static void leak_destroy(gpointer state)
 
 gboolean leak_is_of_hunt(const struct finding *finding)
 {
-	return finding->class == FINDING_LEAK && (finding->kind == certain || finding->kind == growth || finding->kind == left_behind);
+	return finding->class == FINDING_LEAK &&
+	       (finding->kind == certain || finding->kind == growth || finding->kind == left_behind);
 }
 
 /* By what it costs who mounts and unmounts; what happens but for failures is met less often. */
@@ -65,9 +66,11 @@ static struct finding *leak_finding(const struct leak_site *site, guint64 realti
 	finding->cycle = judged->cycle;
 	finding->realtime_ns = realtime_ns;
 	finding_add_line(finding, "%s", rate);
-	finding_add_line(finding, "%s%s%s: %" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT " bytes of %" G_GUINT64_FORMAT " %ss%s%s",
-			 leak_kind_name(site->kind), site->cache[0] ? " " : "", site->cache, judged->objects, judged->bytes,
-			 judged->exposure, judged->unit, when ? ", " : "", when ? when : "");
+	finding_add_line(finding,
+			 "%s%s%s: %" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT " bytes of %" G_GUINT64_FORMAT
+			 " %ss%s%s",
+			 leak_kind_name(site->kind), site->cache[0] ? " " : "", site->cache, judged->objects,
+			 judged->bytes, judged->exposure, judged->unit, when ? ", " : "", when ? when : "");
 	if (judged->verdict == LEAK_FOUND)
 		finding_add_line(finding, "certain: %s", judged->why);
 	else
@@ -78,7 +81,8 @@ static struct finding *leak_finding(const struct leak_site *site, guint64 realti
 }
 
 /* By name and number; of gauges, which others move as well, only the table tells. */
-static struct finding *resource_finding(const struct leak_state *st, const struct leak_resource *resource, guint64 realtime_ns)
+static struct finding *resource_finding(const struct leak_state *st, const struct leak_resource *resource,
+					guint64 realtime_ns)
 {
 	const struct resource_judgement *judged = &resource->judged;
 	const gboolean left = judged->verdict == RESOURCE_LEFT_BEHIND;
@@ -91,11 +95,16 @@ static struct finding *resource_finding(const struct leak_state *st, const struc
 	finding->module = st->module[0] ? g_strdup(st->module) : NULL;
 	finding->realtime_ns = realtime_ns;
 	if (left)
-		finding_add_line(finding, "%" G_GINT64_FORMAT " %s before the target was there, %" G_GINT64_FORMAT " after it had gone",
+		finding_add_line(finding,
+				 "%" G_GINT64_FORMAT " %s before the target was there, %" G_GINT64_FORMAT
+				 " after it had gone",
 				 judged->first, resource_unit(resource->name), judged->last);
 	else
-		finding_add_line(finding, "%.3g %s a cycle, from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " in %u snapshots; chance would "
-				 "look so once in %.0f", judged->per_cycle, resource_unit(resource->name), judged->first, judged->last,
+		finding_add_line(finding,
+				 "%.3g %s a cycle, from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT
+				 " in %u snapshots; chance would "
+				 "look so once in %.0f",
+				 judged->per_cycle, resource_unit(resource->name), judged->first, judged->last,
 				 judged->samples, 1 / MAX(judged->p, 1e-12));
 	return finding;
 }

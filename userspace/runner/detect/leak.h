@@ -81,7 +81,10 @@ struct leak_judgement {
 };
 
 /* What a step does, as far as leaks care. */
-enum leak_step { LEAK_STEP_LOAD, LEAK_STEP_MOUNT, LEAK_STEP_FILES, LEAK_STEP_UMOUNT, LEAK_STEP_UNLOAD, LEAK_STEP_OTHER, LEAK_STEPS };
+enum leak_step {
+	LEAK_STEP_LOAD, LEAK_STEP_MOUNT, LEAK_STEP_FILES, LEAK_STEP_UMOUNT, LEAK_STEP_UNLOAD, LEAK_STEP_OTHER,
+	LEAK_STEPS,
+};
 const char *leak_step_name(enum leak_step step);
 
 struct leak_site {
@@ -156,7 +159,7 @@ guint leaks_left_out(const struct leaks *leaks);
 struct leaks_status {
 	guint told;			/* checkpoints that were answered */
 	guint found, grows, suspected, acquitted, not_judged;
-	guint64 more;			/* traced cycles until the last suspect is acquitted, if nothing is left of them */
+	guint64 more;			/* traced cycles until the last suspect is acquitted, if nothing is left */
 	guint outstanding;		/* suspects of which TRACED has objects in hand now: an unload would decide */
 	guint calls_growing;		/* sites whose CALLS objects are of ten steps and more: worth confirming */
 	guint resources;		/* that grow or were left behind, whoever has them */

@@ -136,7 +136,8 @@ static double error_share(const struct leaks *leaks, guint kinds)
 	return all ? (double)error / (double)all : 1;
 }
 
-static guint64 exposure(const struct leaks *leaks, enum vx_alloc_source source, gboolean unloaded, const struct unit *unit);
+static guint64 exposure(const struct leaks *leaks, enum vx_alloc_source source, gboolean unloaded,
+			const struct unit *unit);
 
 /* Every step that is known by name was on an error path: by chance, or is that what it takes? */
 static gboolean only_errors(const struct leaks *leaks, const struct tally *t)
@@ -156,7 +157,8 @@ static struct unit unit_of(const struct leaks *leaks, const struct tally *t)
 	struct unit unit = { 1u << LEAK_STEP_MOUNT, every, FALSE, "cycle" };
 
 	if (t->kinds && !(t->kinds & ~loads)) {
-		unit = (struct unit){ t->kinds & 1u << LEAK_STEP_LOAD ? 1u << LEAK_STEP_LOAD : 1u << LEAK_STEP_UNLOAD, every, FALSE, "load" };
+		unit = (struct unit){ t->kinds & 1u << LEAK_STEP_LOAD ? 1u << LEAK_STEP_LOAD : 1u << LEAK_STEP_UNLOAD,
+				      every, FALSE, "load" };
 	} else if (only_errors(leaks, t)) {
 		unit.kinds = t->kinds;
 		unit.ways = t->ways;
@@ -198,7 +200,8 @@ static void add_to(struct tally *t, const struct leak_sample *sample)
 	t->last_step = MAX(t->last_step, sample->last_step);
 }
 
-static struct tally tally(const struct leaks *leaks, const struct leak_site *site, enum vx_alloc_source source, gboolean unloaded)
+static struct tally tally(const struct leaks *leaks, const struct leak_site *site, enum vx_alloc_source source,
+			  gboolean unloaded)
 {
 	struct tally t = { 0 };
 	guint i;
@@ -215,7 +218,8 @@ static struct tally tally(const struct leaks *leaks, const struct leak_site *sit
 }
 
 /* How often it could have happened, in the segments that decide. */
-static guint64 exposure(const struct leaks *leaks, enum vx_alloc_source source, gboolean unloaded, const struct unit *unit)
+static guint64 exposure(const struct leaks *leaks, enum vx_alloc_source source, gboolean unloaded,
+			const struct unit *unit)
 {
 	guint64 n = 0;
 	guint i;
@@ -226,7 +230,8 @@ static guint64 exposure(const struct leaks *leaks, enum vx_alloc_source source, 
 	return n;
 }
 
-static void fill(const struct leaks *leaks, const struct tally *t, const struct unit *unit, guint64 n, struct leak_judgement *ret)
+static void fill(const struct leaks *leaks, const struct tally *t, const struct unit *unit, guint64 n,
+		 struct leak_judgement *ret)
 {
 	const struct leak_step_info *last = step_of(leaks, t->last_step);
 	double low, high, each;
@@ -298,7 +303,8 @@ static void note_oldest(struct growth *g, const struct leak_sample *was, const s
 	g->newest_stays = is && is->last_step == was->last_step;
 }
 
-static struct growth grow(const struct leaks *leaks, const struct leak_site *site, guint segment, const struct unit *unit)
+static struct growth grow(const struct leaks *leaks, const struct leak_site *site, guint segment,
+			  const struct unit *unit)
 {
 	const struct leak_sample *was = NULL;
 	struct growth g = { 0 };
@@ -344,7 +350,8 @@ static struct growth grow(const struct leaks *leaks, const struct leak_site *sit
 /* Has it gone on in the last third as before? As events: objects that come together are one. */
 static gboolean goes_on(const struct growth *g, double each)
 {
-	const double rate = g->end_n > g->begin_n ? (double)(g->end - g->begin) / each / (double)(g->end_n - g->begin_n) : 0;
+	const double rate =
+		g->end_n > g->begin_n ? (double)(g->end - g->begin) / each / (double)(g->end_n - g->begin_n) : 0;
 
 	return g->late && poisson_tail((guint64)((double)g->late / each), rate * (double)g->late_n) > LATE_P;
 }
@@ -395,7 +402,8 @@ static void judge_growth(const struct leaks *leaks, const struct leak_site *site
 
 /* ---- the verdict ----------------------------------------------------------------------------------------- */
 
-static void judge_calls(const struct leaks *leaks, const struct leak_site *site, guint64 traced, struct leak_judgement *ret)
+static void judge_calls(const struct leaks *leaks, const struct leak_site *site, guint64 traced,
+			struct leak_judgement *ret)
 {
 	struct tally t = tally(leaks, site, VX_ALLOCS_CALLS, TRUE);
 	struct unit unit;
@@ -417,7 +425,8 @@ static void judge_calls(const struct leaks *leaks, const struct leak_site *site,
 	if (traced >= needed) {
 		memset(&t, 0, sizeof(t));
 		fill(leaks, &t, &unit, traced, ret);
-		say(ret, LEAK_ACQUITTED, "others free what the module gives away: nothing is left where every free is seen");
+		say(ret, LEAK_ACQUITTED,
+		    "others free what the module gives away: nothing is left where every free is seen");
 		return;
 	}
 	fill(leaks, &t, &unit, n, ret);
@@ -425,7 +434,8 @@ static void judge_calls(const struct leaks *leaks, const struct leak_site *site,
 	say(ret, LEAK_SUSPECTED, "the module has not freed it itself; others may have");
 }
 
-static void judge_unloaded(const struct leaks *leaks, const struct leak_site *site, const struct tally *t, struct leak_judgement *ret)
+static void judge_unloaded(const struct leaks *leaks, const struct leak_site *site, const struct tally *t,
+			   struct leak_judgement *ret)
 {
 	struct leak_judgement growth = { 0 };
 	const struct unit unit = unit_of(leaks, t);
@@ -440,11 +450,13 @@ static void judge_unloaded(const struct leaks *leaks, const struct leak_site *si
 	/* What it had grown by must be what is left. */
 	if (growth.verdict == LEAK_GROWS && site->own != G_MAXUINT && 2 * t->objects >= growth.objects) {
 		ret->confidence = growth.confidence;
-		say(ret, LEAK_FOUND, "made by the kernel for the module, outstanding after the unload, more with each cycle");
+		say(ret, LEAK_FOUND,
+		    "made by the kernel for the module, outstanding after the unload, more with each cycle");
 	} else {
 		*ret = growth;
 		if (growth.verdict == LEAK_NOT_JUDGED)
-			say(ret, LEAK_SUSPECTED, "made by the kernel for the target, outstanding after the unload: may be kept for good");
+			say(ret, LEAK_SUSPECTED,
+			    "made by the kernel for the target, outstanding after the unload: may be kept for good");
 		ret->more = ret->verdict == LEAK_SUSPECTED ? MAX(growth.more, 10) : 0;
 	}
 }
@@ -469,7 +481,8 @@ static void judge(struct leaks *leaks, struct leak_site *site)
 	else if (traced)
 		judge_growth(leaks, site, &ret);
 	else
-		say(&ret, LEAK_NOT_JUDGED, "no checkpoint could tell: it was not unloaded, and not every free was seen");
+		say(&ret, LEAK_NOT_JUDGED,
+		    "no checkpoint could tell: it was not unloaded, and not every free was seen");
 	site->judged = ret;
 }
 

@@ -153,10 +153,11 @@ static gboolean is_own(const struct leaks *leaks, const char *line)
 static gboolean is_allocator(const char *line)
 {
 	static const char *const names[] = {
-		"kmalloc", "__kmalloc", "kmem_cache_alloc", "__kmem_cache_alloc", "krealloc", "kvmalloc", "__kvmalloc", "kstrdup",
-		"kstrndup", "kmemdup", "kvmemdup", "kasprintf", "kvasprintf", "vmalloc", "__vmalloc", "vzalloc", "alloc_pages",
-		"__alloc_pages", "__alloc_frozen_pages", "alloc_frozen_pages", "get_zeroed_page", "__get_free_pages", "get_free_pages",
-		"pcpu_alloc", "__alloc_percpu", "folio_alloc", "__folio_alloc", "kcalloc", "kzalloc", "__kmalloc_cache",
+		"kmalloc", "__kmalloc", "kmem_cache_alloc", "__kmem_cache_alloc", "krealloc", "kvmalloc",
+		"__kvmalloc", "kstrdup", "kstrndup", "kmemdup", "kvmemdup", "kasprintf", "kvasprintf",
+		"vmalloc", "__vmalloc", "vzalloc", "alloc_pages", "__alloc_pages", "__alloc_frozen_pages",
+		"alloc_frozen_pages", "get_zeroed_page", "__get_free_pages", "get_free_pages", "pcpu_alloc",
+		"__alloc_percpu", "folio_alloc", "__folio_alloc", "kcalloc", "kzalloc", "__kmalloc_cache",
 		"__kmalloc_node", "__kmalloc_large",
 	};
 	g_autofree char *function = NULL, *module = NULL;
@@ -252,8 +253,8 @@ static void name_guilty(struct leak_site *site, char **frames)
 		site->function = g_strdup("an unknown function");
 }
 
-static struct leak_site *site_new(struct leaks *leaks, const struct vx_msg_alloc_site *msg, const char *cache, char **frames,
-				  char *key)
+static struct leak_site *site_new(struct leaks *leaks, const struct vx_msg_alloc_site *msg, const char *cache,
+				  char **frames, char *key)
 {
 	struct leak_site *site = g_new0(struct leak_site, 1);
 
@@ -276,7 +277,8 @@ const struct leak_stack *leak_site_stack(const struct leak_site *site)
 
 	for (i = 1; i < site->stacks->len; i++) {
 		const struct leak_stack *stack = g_ptr_array_index(site->stacks, i);
-		const gboolean traced = stack->source == VX_ALLOCS_TRACED, best_traced = best->source == VX_ALLOCS_TRACED;
+		const gboolean traced = stack->source == VX_ALLOCS_TRACED,
+			       best_traced = best->source == VX_ALLOCS_TRACED;
 
 		if (traced > best_traced || (traced == best_traced && stack->bytes > best->bytes))
 			best = stack;
@@ -285,14 +287,16 @@ const struct leak_stack *leak_site_stack(const struct leak_site *site)
 }
 
 /* Takes over `frames`. The stacks are kept with what they had at the latest checkpoint that told them. */
-static void add_stack(struct leak_site *site, char **frames, enum vx_alloc_source source, const struct vx_msg_alloc_site *msg)
+static void add_stack(struct leak_site *site, char **frames, enum vx_alloc_source source,
+		      const struct vx_msg_alloc_site *msg)
 {
 	struct leak_stack *stack;
 	guint i;
 
 	for (i = 0; i < site->stacks->len; i++) {
 		stack = g_ptr_array_index(site->stacks, i);
-		if (stack->source != source || !g_strv_equal((const char *const *)stack->frames, (const char *const *)frames))
+		if (stack->source != source ||
+		    !g_strv_equal((const char *const *)stack->frames, (const char *const *)frames))
 			continue;
 		g_strfreev(frames);
 		stack->objects = msg->objects;
@@ -311,16 +315,16 @@ static void add_stack(struct leak_site *site, char **frames, enum vx_alloc_sourc
 	g_ptr_array_add(site->stacks, stack);
 }
 
-/* Stacks of one site at one checkpoint add up; in how many different steps is only known to be at least as many as of one. */
+/* Stacks of one site at one checkpoint add up; in how many steps is only known to be at least as many as of one. */
 static void add_sample(struct leaks *leaks, struct leak_site *site, const struct vx_msg_alloc_site *msg)
 {
 	const guint point = leaks->points->len - 1;
 	struct leak_sample *last = site->samples->len ?
 		&g_array_index(site->samples, struct leak_sample, site->samples->len - 1) : NULL;
 	const struct leak_sample sample = {
-		.point = point, .objects = msg->objects, .bytes = msg->bytes, .allocs = msg->allocs, .frees = msg->frees,
-		.foreign_frees = msg->foreign_frees, .first_step = msg->first_step, .last_step = msg->last_step,
-		.steps = msg->objects ? CLAMP(msg->steps, 1, msg->objects) : 0,
+		.point = point, .objects = msg->objects, .bytes = msg->bytes, .allocs = msg->allocs,
+		.frees = msg->frees, .foreign_frees = msg->foreign_frees, .first_step = msg->first_step,
+		.last_step = msg->last_step, .steps = msg->objects ? CLAMP(msg->steps, 1, msg->objects) : 0,
 	};
 
 	if (!last || last->point != point) {
@@ -344,9 +348,9 @@ static void add_sample(struct leaks *leaks, struct leak_site *site, const struct
 
 static gboolean is_sane(const struct vx_msg_alloc_site *msg)
 {
-	return msg->kind > VX_ALLOC_NONE && msg->kind < VX_ALLOC_KINDS && msg->frames && msg->frames <= VX_ALLOC_FRAMES &&
-	       msg->objects <= ABSURD && msg->bytes <= ABSURD && msg->allocs <= ABSURD && msg->frees <= ABSURD &&
-	       (!msg->objects || msg->first_step <= msg->last_step);
+	return msg->kind > VX_ALLOC_NONE && msg->kind < VX_ALLOC_KINDS && msg->frames &&
+	       msg->frames <= VX_ALLOC_FRAMES && msg->objects <= ABSURD && msg->bytes <= ABSURD &&
+	       msg->allocs <= ABSURD && msg->frees <= ABSURD && (!msg->objects || msg->first_step <= msg->last_step);
 }
 
 static void cache_name(char *ret, gsize size, const struct vx_msg_alloc_site *msg)
@@ -384,7 +388,8 @@ static void note_site(struct leaks *leaks, const struct rec_entry *entry)
 	if (!belongs(leaks, msg.id))
 		return;
 	if (is_sane(&msg))
-		frames = read_frames((const char *)entry->payload + sizeof(msg), entry->frame.length - sizeof(msg), msg.frames);
+		frames = read_frames((const char *)entry->payload + sizeof(msg), entry->frame.length - sizeof(msg),
+				     msg.frames);
 	if (!frames) {
 		leaks->left_out++;
 		return;
@@ -495,14 +500,17 @@ static void note_step_begin(struct leaks *leaks, const json_t *json)
 		[LEAK_STEP_LOAD] = "load", [LEAK_STEP_MOUNT] = "mount", [LEAK_STEP_FILES] = "files",
 		[LEAK_STEP_UMOUNT] = "umount", [LEAK_STEP_UNLOAD] = "unload",
 	};
-	struct leak_step_info step = { .id = number(json, "id"), .cycle = number(json, "cycle"), .kind = LEAK_STEP_OTHER };
+	struct leak_step_info step = {
+		.id = number(json, "id"), .cycle = number(json, "cycle"), .kind = LEAK_STEP_OTHER,
+	};
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(kinds); i++)
 		if (!strcmp(word(json, "kind"), kinds[i]))
 			step.kind = (guint8)i;
 	leaks->cycle = step.cycle;
-	g_strlcpy(leaks->snapshot, leak_is_snapshot(word(json, "name")) ? word(json, "name") : "", sizeof(leaks->snapshot));
+	g_strlcpy(leaks->snapshot, leak_is_snapshot(word(json, "name")) ? word(json, "name") : "",
+		  sizeof(leaks->snapshot));
 	for (i = 0; i < LEAK_WAYS; i++)
 		if (!strcmp(word(json, "way"), leak_way_name(i)))
 			step.way = (guint8)i;
@@ -519,7 +527,8 @@ static void note_step_end(struct leaks *leaks, const struct rec_entry *entry)
 		return;
 	memcpy(&msg, entry->payload, sizeof(msg));
 	if (leaks->snapshot[0] && !msg.err)
-		leak_note_snapshot(leaks, (const char *)entry->payload + sizeof(msg), entry->frame.length - sizeof(msg));
+		leak_note_snapshot(leaks, (const char *)entry->payload + sizeof(msg),
+				   entry->frame.length - sizeof(msg));
 	leaks->snapshot[0] = '\0';
 	last = &g_array_index(leaks->steps, struct leak_step_info, leaks->steps->len - 1);
 	if (last->id == msg.id)

@@ -6,8 +6,9 @@
 const char *leak_way_name(enum leak_way way)
 {
 	static const char *const names[] = {
-		[LEAK_WAY_ORDINARY] = "ordinary", [LEAK_WAY_BAD_IMAGE] = "bad-image", [LEAK_WAY_BAD_OPTION] = "bad-option",
-		[LEAK_WAY_INTERRUPTED] = "interrupted", [LEAK_WAY_NO_SPACE] = "no-space",
+		[LEAK_WAY_ORDINARY] = "ordinary",     [LEAK_WAY_BAD_IMAGE] = "bad-image",
+		[LEAK_WAY_BAD_OPTION] = "bad-option", [LEAK_WAY_INTERRUPTED] = "interrupted",
+		[LEAK_WAY_NO_SPACE] = "no-space",
 	};
 	_Static_assert(G_N_ELEMENTS(names) == LEAK_WAYS, "every way has a name");
 
@@ -51,8 +52,8 @@ const char *leak_verdict_name(enum leak_verdict verdict)
 const char *leak_kind_name(enum vx_alloc_kind kind)
 {
 	static const char *const names[] = {
-		[VX_ALLOC_NONE] = "", [VX_ALLOC_KMALLOC] = "kmalloc", [VX_ALLOC_CACHE] = "slab", [VX_ALLOC_PERCPU] = "percpu",
-		[VX_ALLOC_VMALLOC] = "vmalloc", [VX_ALLOC_PAGES] = "pages",
+		[VX_ALLOC_NONE] = "",	      [VX_ALLOC_KMALLOC] = "kmalloc", [VX_ALLOC_CACHE] = "slab",
+		[VX_ALLOC_PERCPU] = "percpu", [VX_ALLOC_VMALLOC] = "vmalloc", [VX_ALLOC_PAGES] = "pages",
 	};
 	_Static_assert(G_N_ELEMENTS(names) == VX_ALLOC_KINDS, "every kind has a name");
 
@@ -69,16 +70,17 @@ char *leak_rate_text(const struct leak_judgement *judged)
 	g_autofree char *bytes = NULL;
 
 	if (!judged->exposure)
-		return g_strdup_printf("%" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT " bytes", judged->objects, judged->bytes);
-	if (!judged->objects)
-		return g_strdup_printf("none in %" G_GUINT64_FORMAT " %ss: less than %.3g a %s at 95 %%", judged->exposure, judged->unit,
-				       judged->high, judged->unit);
-	if (judged->verdict == LEAK_ACQUITTED || judged->verdict == LEAK_NOT_JUDGED)
-		return g_strdup_printf("%" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT " bytes are outstanding", judged->objects,
+		return g_strdup_printf("%" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT " bytes", judged->objects,
 				       judged->bytes);
+	if (!judged->objects)
+		return g_strdup_printf("none in %" G_GUINT64_FORMAT " %ss: less than %.3g a %s at 95 %%",
+				       judged->exposure, judged->unit, judged->high, judged->unit);
+	if (judged->verdict == LEAK_ACQUITTED || judged->verdict == LEAK_NOT_JUDGED)
+		return g_strdup_printf("%" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT " bytes are outstanding",
+				       judged->objects, judged->bytes);
 	bytes = g_format_size_full((guint64)(judged->byte_rate + 0.5), G_FORMAT_SIZE_IEC_UNITS);
-	return g_strdup_printf("%.3g objects a %s (95 %%: %.2g to %.2g), %s a %s", judged->rate, judged->unit, judged->low,
-			       judged->high, bytes, judged->unit);
+	return g_strdup_printf("%.3g objects a %s (95 %%: %.2g to %.2g), %s a %s", judged->rate, judged->unit,
+			       judged->low, judged->high, bytes, judged->unit);
 }
 
 char *leak_when_text(const struct leak_judgement *judged)

@@ -21,7 +21,8 @@ static const char *frame_of(const struct leak_site *site)
 	guint i;
 
 	for (i = 0; stack->frames[i]; i++)
-		if (g_str_has_prefix(stack->frames[i], site->function) && stack->frames[i][strlen(site->function)] == '+')
+		if (g_str_has_prefix(stack->frames[i], site->function) &&
+		    stack->frames[i][strlen(site->function)] == '+')
 			return stack->frames[i];
 	return stack->frames[0];
 }
@@ -71,8 +72,9 @@ static json_t *stacks_json(const struct leak_site *site)
 		for (k = 0; stack->frames[k]; k++)
 			json_array_append_new(frames, json_string(stack->frames[k]));
 		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:o}", "source",
-						      stack->source == VX_ALLOCS_CALLS ? "calls" : "traced", "objects",
-						      (json_int_t)stack->objects, "bytes", (json_int_t)stack->bytes, "frames", frames));
+						      stack->source == VX_ALLOCS_CALLS ? "calls" : "traced",
+						      "objects", (json_int_t)stack->objects,
+						      "bytes", (json_int_t)stack->bytes, "frames", frames));
 	}
 	return list;
 }
@@ -105,12 +107,16 @@ static json_t *points_json(const struct analysis *an)
 		const struct leak_point *point = &g_array_index(points, struct leak_point, i);
 		const struct vx_msg_allocs *told = &point->told;
 
-		json_array_append_new(list, json_pack("{s:i, s:I, s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I}",
-			"round", (int)point->round, "cycle", (json_int_t)point->cycle, "after", point->unloaded ? "unload" : "unmount",
-			"source", point->source == VX_ALLOCS_CALLS ? "calls" : "traced", "answered", (int)point->answered,
-			"errno", -told->err, "objects", (json_int_t)told->objects, "bytes", (json_int_t)told->bytes,
-			"allocs", (json_int_t)told->allocs, "frees", (json_int_t)told->frees, "overflows", (json_int_t)told->overflows,
-			"unknown_frees", (json_int_t)told->unknown_frees, "sites_cut", (int)told->sites_cut, "ns", (json_int_t)told->ns));
+		json_array_append_new(list, json_pack(
+			"{s:i, s:I, s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I}",
+			"round", (int)point->round, "cycle", (json_int_t)point->cycle,
+			"after", point->unloaded ? "unload" : "unmount",
+			"source", point->source == VX_ALLOCS_CALLS ? "calls" : "traced",
+			"answered", (int)point->answered, "errno", -told->err,
+			"objects", (json_int_t)told->objects, "bytes", (json_int_t)told->bytes,
+			"allocs", (json_int_t)told->allocs, "frees", (json_int_t)told->frees,
+			"overflows", (json_int_t)told->overflows, "unknown_frees", (json_int_t)told->unknown_frees,
+			"sites_cut", (int)told->sites_cut, "ns", (json_int_t)told->ns));
 	}
 	return list;
 }
@@ -124,10 +130,11 @@ static json_t *resources_json(const GArray *resources)
 		const struct leak_resource *resource = &g_array_index(resources, struct leak_resource, i);
 		const struct resource_judgement *judged = &resource->judged;
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:f, s:f, s:I, s:I, s:i}", "name", resource->name, "unit",
-			resource_unit(resource->name), "verdict", resource_verdict_name(judged->verdict), "exact",
-			judged->nature == RESOURCE_EXACT, "per_cycle", judged->per_cycle, "p", judged->p, "first",
-			(json_int_t)judged->first, "last", (json_int_t)judged->last, "samples", (int)judged->samples));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:f, s:f, s:I, s:I, s:i}",
+			"name", resource->name, "unit", resource_unit(resource->name),
+			"verdict", resource_verdict_name(judged->verdict), "exact", judged->nature == RESOURCE_EXACT,
+			"per_cycle", judged->per_cycle, "p", judged->p, "first", (json_int_t)judged->first,
+			"last", (json_int_t)judged->last, "samples", (int)judged->samples));
 	}
 	return list;
 }
@@ -161,8 +168,9 @@ json_t *report_leaks(const char *dir, const struct analysis *an)
 	status = leaks_status(an->leaks);
 	for (i = 0; i < sites->len; i++)
 		json_array_append_new(list, site_json(g_ptr_array_index(sites, i), sym));
-	return json_pack("{s:s?, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:{s:b, s:b}}", "end", leaks_end(an->leaks),
-			 "leaks", (int)(status.found + status.grows), "certain", (int)status.found, "suspected", (int)status.suspected,
+	return json_pack("{s:s?, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:{s:b, s:b}}",
+			 "end", leaks_end(an->leaks), "leaks", (int)(status.found + status.grows),
+			 "certain", (int)status.found, "suspected", (int)status.suspected,
 			 "acquitted", (int)status.acquitted, "not_judged", (int)status.not_judged,
 			 "left_out", (int)leaks_left_out(an->leaks), "sites", list, "checkpoints", points_json(an),
 			 "resources", resources_json(resources), "cleanup", "known", leaks_cleanup_known(an->leaks),
@@ -193,8 +201,8 @@ static void append_site(GString *out, const struct leak_site *site, const struct
 	g_string_append_printf(out, "    %-13s %-40s %-8s %s\n", leak_verdict_name(judged->verdict), frame_of(site),
 			       leak_kind_name(site->kind), rate);
 	if (safe || when)
-		g_string_append_printf(out, "             %s%s%s%s%s\n", safe ? "at " : "", safe ? safe : "", safe && when ? ", " : "",
-				       when ? when : "", sure);
+		g_string_append_printf(out, "             %s%s%s%s%s\n", safe ? "at " : "", safe ? safe : "",
+				       safe && when ? ", " : "", when ? when : "", sure);
 	if (all || judged->verdict == LEAK_SUSPECTED)
 		g_string_append_printf(out, "             %s\n", judged->why);
 	if (all && judged->verdict >= LEAK_SUSPECTED)
@@ -208,11 +216,11 @@ static void append_resources(GString *out, const struct analysis *an)
 	guint i;
 
 	if (!leaks_cleanup_known(an->leaks))
-		g_string_append_printf(out, "  cleanup  not verified by an unload; of %u snapshots after unmounts, %s\n",
+		g_string_append_printf(out, "  cleanup  not verified by an unload; of %u snapshots after mounts, %s\n",
 				       leaks_snapshots(an->leaks), leaks_snapshots(an->leaks) < RESOURCE_SAMPLES_MIN ?
 				       "too few to tell growth" : resources->len ? "something grows" : "nothing grows");
 	else if (!left && !leaks_status(an->leaks).found)
-		g_string_append(out, "  cleanup  verified: after the unload there is what was there before, and no more\n");
+		g_string_append(out, "  cleanup  verified: after the unload there is what was before, and no more\n");
 	else if (!left)
 		g_string_append(out, "  cleanup  memory is left behind, and nothing else\n");
 	for (i = 0; i < resources->len; i++) {
@@ -220,8 +228,9 @@ static void append_resources(GString *out, const struct analysis *an)
 		const struct resource_judgement *judged = &resource->judged;
 		const gboolean behind = judged->verdict == RESOURCE_LEFT_BEHIND;
 
-		g_string_append_printf(out, "  %-8s %s: %" G_GINT64_FORMAT " %s, now %" G_GINT64_FORMAT, behind ? "left" : "grows",
-				       resource->name, judged->first, resource_unit(resource->name), judged->last);
+		g_string_append_printf(out, "  %-8s %s: %" G_GINT64_FORMAT " %s, now %" G_GINT64_FORMAT,
+				       behind ? "left" : "grows", resource->name, judged->first,
+				       resource_unit(resource->name), judged->last);
 		if (!behind)
 			g_string_append_printf(out, "; %.3g a cycle (p %.1g)", judged->per_cycle, judged->p);
 		g_string_append_c(out, '\n');
@@ -240,10 +249,11 @@ static void append_losses(GString *out, const struct analysis *an)
 		cut = MAX(cut, g_array_index(points, struct leak_point, i).told.sites_cut);
 	}
 	if (overflows)
-		g_string_append_printf(out, "  leaks    %" G_GUINT64_FORMAT " allocations were not followed: the table was full\n", overflows);
+		g_string_append_printf(out, "  leaks    %" G_GUINT64_FORMAT " allocations not followed: the table was full\n",
+				       overflows);
 	if (cut || leaks_left_out(an->leaks))
-		g_string_append_printf(out, "  leaks    %u sites were not told, %u not understood or beyond the bounds\n", cut,
-				       leaks_left_out(an->leaks));
+		g_string_append_printf(out, "  leaks    %u sites not told, %u not understood or beyond the bounds\n",
+				       cut, leaks_left_out(an->leaks));
 }
 
 char *report_leaks_text(const char *dir, const struct analysis *an, gboolean all)
@@ -262,8 +272,8 @@ char *report_leaks_text(const char *dir, const struct analysis *an, gboolean all
 	status = leaks_status(an->leaks);
 	end = report_printable(leaks_end(an->leaks) ? leaks_end(an->leaks) : "the hunt was broken off");
 	out = g_string_new(NULL);
-	g_string_append_printf(out, "  leaks    %u, and %u suspected; %u sites acquitted, %u not judged: %s\n", status.found + status.grows,
-			       status.suspected, status.acquitted, status.not_judged, end);
+	g_string_append_printf(out, "  leaks    %u, and %u suspected; %u sites acquitted, %u not judged: %s\n",
+			       status.found + status.grows, status.suspected, status.acquitted, status.not_judged, end);
 	for (i = 0; i < sites->len && told < TOLD_MAX; i++) {
 		const struct leak_site *site = g_ptr_array_index(sites, i);
 
@@ -317,7 +327,8 @@ char *report_leaks_folded(const struct analysis *an)
 				continue;
 			for (n = g_strv_length(stack->frames); n; n--)
 				append_folded(out, stack->frames[n - 1]);
-			g_string_append_printf(out, "%s %" G_GUINT64_FORMAT "\n", leak_kind_name(site->kind), stack->bytes);
+			g_string_append_printf(out, "%s %" G_GUINT64_FORMAT "\n", leak_kind_name(site->kind),
+					       stack->bytes);
 		}
 	}
 	return g_string_free(out, FALSE);

@@ -3,15 +3,15 @@
  * leak-hunt: load, format, (mount, work, unmount) x N, unload, x M, with a look at what is outstanding now and
  * then. A module of ours is first followed by its own calls of allocators, which costs nobody else anything;
  * what that suspects is confirmed or acquitted by rounds in which every free is seen. A target that cannot be
- * loaded so is traced from the start; one that cannot be unloaded is judged by growth. Rounds end early when more of the
- * same would tell nothing new.
+ * loaded so is traced from the start; one that cannot be unloaded is judged by growth. Rounds end early when more of
+ * the same would tell nothing new.
  */
 #include <string.h>
 
 #include "error.h"
 #include "leak_hunt.h"
 
-#define SWEEP		20u		/* traced cycles though nothing is suspected: for what its own calls do not show */
+#define SWEEP		20u		/* traced cycles though nothing is suspected: what its own calls do not show */
 #define CONFIRM_MIN	10u		/* cycles of a round that confirms */
 #define DECIDED_MIN	5u		/* of them, before objects in hand end it */
 #define BUDGET		5u		/* times the cycles, and the rounds, that were asked for */
@@ -114,8 +114,9 @@ static gboolean is_decided(const struct hunt *h, guint i, guint n)
 static void tell_cycle(struct hunt *h, guint i, guint n)
 {
 	const struct leaks_status status = status_of(h);
-	g_autofree char *text = g_strdup_printf("round %u (%s), cycle %u of %u: %u leaks, %u suspected", h->round,
-						source_word(h->source), i, n, status.found + status.grows, status.suspected);
+	g_autofree char *text =
+		g_strdup_printf("round %u (%s), cycle %u of %u: %u leaks, %u suspected", h->round,
+				source_word(h->source), i, n, status.found + status.grows, status.suspected);
 
 	h->run->req->progress.tick(h->run->req->progress.ctx, text, i, n);
 }
@@ -134,7 +135,9 @@ static gboolean cycles(struct hunt *h, guint n, GError **error)
 			return FALSE;
 		h->failures = good || recovered ? 0 : h->failures + 1;
 		if (h->failures >= FAILURES_MAX || (h->mounted && h->go_on)) {
-			journal_log(h->run->journal, "stopped in cycle %" G_GUINT64_FORMAT ": it fails, or cannot be unmounted", h->run->cycle);
+			journal_log(h->run->journal,
+				    "stopped in cycle %" G_GUINT64_FORMAT ": it fails, or cannot be unmounted",
+				    h->run->cycle);
 			h->go_on = FALSE;
 			return TRUE;
 		}
@@ -217,8 +220,9 @@ static gboolean round_begins(struct hunt *h, const char *why, GError **error)
 
 static gboolean one_round(struct hunt *h, guint n, const char *why, GError **error)
 {
-	g_autofree char *text = g_strdup_printf("round %u, at most %u cycles, %s: %s", ++h->round, n,
-						h->source == VX_ALLOCS_CALLS ? "by the module's own calls" : "traced", why);
+	g_autofree char *text =
+		g_strdup_printf("round %u, at most %u cycles, %s: %s", ++h->round, n,
+				h->source == VX_ALLOCS_CALLS ? "by the module's own calls" : "traced", why);
 	g_autoptr(GError) local = NULL;
 	gboolean ok, recovered;
 
@@ -249,11 +253,13 @@ static gboolean choose_source(struct hunt *h, GError **error)
 static void verdict(struct hunt *h, const char *why)
 {
 	const struct leaks_status status = status_of(h);
-	g_autofree char *text = g_strdup_printf("%s after %" G_GUINT64_FORMAT " cycles in %u rounds", why, h->done, h->round);
+	g_autofree char *text =
+		g_strdup_printf("%s after %" G_GUINT64_FORMAT " cycles in %u rounds", why, h->done, h->round);
 
-	note(h, json_pack("{s:s, s:s, s:s, s:i, s:I, s:i, s:i, s:b}", "do", "leak", "event", "leak-verdict", "why", text,
-			  "rounds", (int)h->round, "cycles", (json_int_t)h->done, "leaks", (int)(status.found + status.grows),
-			  "suspected", (int)status.suspected, "unloaded", (int)h->unloads));
+	note(h, json_pack("{s:s, s:s, s:s, s:i, s:I, s:i, s:i, s:b}", "do", "leak", "event", "leak-verdict",
+			  "why", text, "rounds", (int)h->round, "cycles", (json_int_t)h->done,
+			  "leaks", (int)(status.found + status.grows), "suspected", (int)status.suspected,
+			  "unloaded", (int)h->unloads));
 	h->run->req->progress.say(h->run->req->progress.ctx, text);
 }
 
@@ -265,14 +271,16 @@ static guint next_round(const struct hunt *h, const char **why, const char **end
 	const guint64 budget = (guint64)config->cycles * BUDGET;
 	const gboolean swept = h->source == VX_ALLOCS_TRACED;
 
-	*end = status.found || status.grows ? "certain" : status.told ? "nothing leaks, as far as it was looked" : "not judged";
+	*end = status.found || status.grows ? "certain" :
+	       status.told ? "nothing leaks, as far as it was looked" : "not judged";
 	if (!h->go_on) {
 		*end = "it cannot go on";
 	} else if (status.suspected) {
 		*why = "to confirm or acquit what is suspected";
 		if (h->can_trace && h->done < budget && h->round < config->rounds * BUDGET)
 			return (guint)CLAMP(status.more, CONFIRM_MIN, budget - h->done);
-		*end = status.found || status.grows ? "certain, but not of all that is suspected" : "suspected, not confirmed";
+		*end = status.found || status.grows ? "certain, but not of all that is suspected" :
+		       "suspected, not confirmed";
 	} else if (!status.found && !status.grows) {
 		*why = swept ? "once more" : "for what its own calls do not show";
 		if (h->can_trace && (!swept || (h->unloads && h->round < config->rounds)))
@@ -316,7 +324,7 @@ static gboolean leak_hunt(struct run *run, GError **error)
 
 const struct scenario scenario_leak_hunt = {
 	.name = "leak-hunt",
-	.description = "load, mount, work, unmount and unload, error paths too: what is not given back, and by which line",
+	.description = "load, mount, work, unmount, unload, error paths too: what is not given back, by which line",
 	.alone = TRUE,
 	.run = leak_hunt,
 };

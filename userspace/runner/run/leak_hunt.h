@@ -28,7 +28,7 @@ struct hunt {
 gboolean hunt_cycle(struct hunt *h, gboolean *good, GError **error);
 /* Once on this way, ending unmounted with a filesystem that can be mounted again. */
 gboolean hunt_way(struct hunt *h, enum leak_way way, GError **error);
-/* Settles, looks at resources, asks what is outstanding: the answer is with the detectors. `after`: "unmount", "unload". */
+/* Settles, looks at resources, asks what is outstanding: the detectors know then. `after`: "unmount", "unload". */
 gboolean hunt_checkpoint(struct hunt *h, const char *after, GError **error);
 /* `name`: "resources at the start", ... (leak.h). */
 gboolean hunt_resources(struct hunt *h, const char *name, GError **error);

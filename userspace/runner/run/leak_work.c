@@ -59,9 +59,9 @@ static gboolean mount_badly(struct hunt *h, enum leak_way way, const char *optio
 {
 	const char *strings[] = { h->run->device, h->run->mountpoint, h->run->fstype, options, NULL };
 	const struct step_spec spec = {
-		.op = VX_STEP_MOUNT, .kind = "mount", .on_target = TRUE, .name = leak_way_words(way) + 2, .strings = strings,
-		.num = { 0, h->run->req->new_mount_api ? VX_API_FSMOUNT : VX_API_MOUNT }, .may_fail = TRUE,
-		.way = leak_way_name(way),
+		.op = VX_STEP_MOUNT, .kind = "mount", .on_target = TRUE, .name = leak_way_words(way) + 2,
+		.strings = strings, .num = { 0, h->run->req->new_mount_api ? VX_API_FSMOUNT : VX_API_MOUNT },
+		.may_fail = TRUE, .way = leak_way_name(way),
 	};
 	enum step_outcome outcome;
 	gboolean good;
@@ -77,11 +77,14 @@ static gboolean mount_badly(struct hunt *h, enum leak_way way, const char *optio
 /* ---- damaged images ------------------------------------------------------------------------------ */
 
 /* KiB from `from` on, `n` of them. */
-static gboolean copy_blocks(struct hunt *h, const char *name, const char *in, const char *out, guint from, guint n, GError **error)
+static gboolean copy_blocks(struct hunt *h, const char *name, const char *in, const char *out, guint from, guint n,
+			    GError **error)
 {
 	g_autofree char *in_arg = g_strdup_printf("if=%s", in), *out_arg = g_strdup_printf("of=%s", out);
 	g_autofree char *count = g_strdup_printf("count=%u", n), *seek = g_strdup_printf("seek=%u", from);
-	const char *argv[] = { "dd", "bs=1024", in_arg, out_arg, count, seek, "conv=notrunc,fsync", "status=none", NULL };
+	const char *argv[] = {
+		"dd", "bs=1024", in_arg, out_arg, count, seek, "conv=notrunc,fsync", "status=none", NULL
+	};
 	enum step_outcome outcome;
 
 	return program(h, name, "other", NULL, FALSE, argv, &outcome, error);
@@ -122,7 +125,8 @@ static gboolean interrupted(struct hunt *h, GError **error)
 
 	h->run->cycle++;
 	h->done++;
-	return program(h, "mount that is killed", "mount", leak_way_name(LEAK_WAY_INTERRUPTED), TRUE, argv, &outcome, error) &&
+	return program(h, "mount that is killed", "mount", leak_way_name(LEAK_WAY_INTERRUPTED), TRUE, argv, &outcome,
+		       error) &&
 	       (run_guest_is_hurt(h->run) || run_step(h->run, &undo, &outcome, NULL, error));
 }
 
@@ -131,20 +135,22 @@ static gboolean interrupted(struct hunt *h, GError **error)
 static gboolean fill_up(struct hunt *h, GError **error)
 {
 	const char *way = leak_way_name(LEAK_WAY_NO_SPACE);
-	g_autofree char *file = g_build_filename(h->run->mountpoint, "fill", NULL), *out = g_strdup_printf("of=%s", file);
+	g_autofree char *file = g_build_filename(h->run->mountpoint, "fill", NULL),
+			*out = g_strdup_printf("of=%s", file);
 	g_autofree char *count = g_strdup_printf("count=%u", h->run->req->target->device_mib + 8);
 	const char *dd[] = { "dd", "if=/dev/zero", out, "bs=1M", count, "status=none", NULL };
 	const char *rm[] = { "rm", "-rf", file, NULL };
 	const char *strings[] = { h->run->mountpoint, NULL };
 	const struct step_spec work = {
-		.op = VX_STEP_FILES, .kind = "files", .on_target = TRUE, .name = "file work without space", .strings = strings,
-		.num = { 4, 8192 }, .may_fail = TRUE, .way = way,
+		.op = VX_STEP_FILES, .kind = "files", .on_target = TRUE, .name = "file work without space",
+		.strings = strings, .num = { 4, 8192 }, .may_fail = TRUE, .way = way,
 	};
 	enum step_outcome outcome;
 
 	return program(h, "fill the filesystem", "files", way, TRUE, dd, &outcome, error) &&
 	       (run_guest_is_hurt(h->run) || run_step(h->run, &work, &outcome, NULL, error)) &&
-	       (run_guest_is_hurt(h->run) || program(h, "remove what filled it", "files", way, TRUE, rm, &outcome, error));
+	       (run_guest_is_hurt(h->run) ||
+		program(h, "remove what filled it", "files", way, TRUE, rm, &outcome, error));
 }
 
 static gboolean no_space(struct hunt *h, GError **error)
@@ -223,17 +229,20 @@ gboolean hunt_checkpoint(struct hunt *h, const char *after, GError **error)
 	if (!settle(h, error) || !hunt_resources(h, name, error))
 		return FALSE;
 	journal_json(h->run->journal, VX_REC_REQUEST,
-		     json_pack("{s:s, s:s, s:i, s:I, s:s, s:s}", "do", "leak", "event", "leak-checkpoint", "round", (int)h->round,
-			       "cycle", (json_int_t)h->run->cycle, "after", after,
-			       "source", h->source == VX_ALLOCS_CALLS ? "calls" : "traced"));
+		     json_pack("{s:s, s:s, s:i, s:I, s:s, s:s}", "do", "leak", "event", "leak-checkpoint", "round",
+			       (int)h->round, "cycle", (json_int_t)h->run->cycle, "after", after, "source",
+			       h->source == VX_ALLOCS_CALLS ? "calls" : "traced"));
 	if (!session_allocs(h->run->session, h->source, &msg, error))
 		return FALSE;
 	if (msg.err)
 		tell_why_not(h, &msg);
 	else
-		journal_log(h->run->journal, "%" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT " bytes are outstanding after the %s of "
-			    "cycle %" G_GUINT64_FORMAT " at %u sites; told in %.1f ms", (guint64)msg.objects, (guint64)msg.bytes,
-			    after, h->run->cycle, msg.sites, (double)msg.ns / 1e6);
+		journal_log(h->run->journal,
+			    "%" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT
+			    " bytes are outstanding after the %s of "
+			    "cycle %" G_GUINT64_FORMAT " at %u sites; told in %.1f ms",
+			    (guint64)msg.objects, (guint64)msg.bytes, after, h->run->cycle, msg.sites,
+			    (double)msg.ns / 1e6);
 	leaks_judge(journal_leaks(h->run->journal));
 	return TRUE;
 }
@@ -263,7 +272,8 @@ gboolean hunt_remove_modprobed(struct hunt *h, enum step_outcome *outcome, GErro
 	g_autofree char *name = g_strdup_printf("rmmod %s", module);
 	const char *strings[] = { module, NULL };
 	const struct step_spec spec = {
-		.op = VX_STEP_RMMOD, .kind = "unload", .on_target = TRUE, .name = name, .strings = strings, .may_fail = TRUE,
+		.op = VX_STEP_RMMOD, .kind = "unload", .on_target = TRUE, .name = name, .strings = strings,
+		.may_fail = TRUE,
 	};
 
 	return run_step(h->run, &spec, outcome, NULL, error);
