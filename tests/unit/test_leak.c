@@ -590,6 +590,40 @@ static void test_rubbish(void **state)
 	guest_end(&g);
 }
 
+/* ---- other resources ----------------------------------------------------------------------------------- */
+
+static void snapshot(struct guest *g, const char *name, const char *text)
+{
+	g_autofree char *json = g_strdup_printf("{\"id\": %" G_GUINT64_FORMAT ", \"cycle\": %" G_GUINT64_FORMAT
+						", \"name\": \"%s\", \"kind\": \"other\"}", ++g->step, g->cycle, name);
+	const struct vx_msg_step msg = { .id = g->step };
+	g_autoptr(GByteArray) payload = g_byte_array_new();
+
+	say(&g->f, VX_REC_STEP_BEGIN, json);
+	g_byte_array_append(payload, (const guint8 *)&msg, sizeof(msg));
+	g_byte_array_append(payload, (const guint8 *)text, (guint)strlen(text));
+	entry(&g->f, VX_MSG_STEP, payload->data, payload->len);
+}
+
+/* Two that differ by a number are one finding; what looks holds a reference of its own; what is as before is none. */
+static void test_left_behind(void **state)
+{
+	struct guest g = guest_begin(NULL, 0);
+
+	hunt_round(&g, 1, TRUE);
+	snapshot(&g, "resources at the start", "refs.vexprobe 1\nmounts 3\n");
+	snapshot(&g, "resources after the unload", "refs.vexprobe 2\nmounts 3\nprocfs.left_1f 1\nprocfs.left_20 1\n"
+		 "caches.vexfs_inode 1\n");
+	assert_true(leaks_cleanup_known(detect_leaks(g.f.detect)));
+	verdict(&g);
+	assert_int_equal(g.f.findings->len, 2);
+	assert_string_equal(feed_finding(&g.f, 0)->title, "left behind: caches.vexfs_inode");
+	assert_string_equal(feed_finding(&g.f, 1)->title, "left behind: procfs.left_N");
+	assert_string_equal(feed_finding(&g.f, 1)->lines->pdata[0],
+			    "0 entries before the target was there, 2 after it had gone");
+	guest_end(&g);
+}
+
 /* ---- numbers -------------------------------------------------------------------------------------------- */
 
 static void test_poisson(void **state)
@@ -632,6 +666,7 @@ int main(void)
 		cmocka_unit_test(test_by_load),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_rubbish),
+		cmocka_unit_test(test_left_behind),
 		cmocka_unit_test(test_poisson),
 	};
 

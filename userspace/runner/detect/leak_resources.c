@@ -47,6 +47,19 @@ void leak_note_snapshot(struct leaks *leaks, const char *text, gsize len)
 	without_target(leaks, snapshot);
 }
 
+/* "procfs.left_1f733f485" is "procfs.left_N": a hundred of them are one finding, by one name in every run. */
+static void plain_name(char *ret, gsize size, const char *name)
+{
+	gsize end = strlen(name);
+	gboolean digit = FALSE;
+
+	while (end && g_ascii_isxdigit(name[end - 1]))
+		digit = g_ascii_isdigit(name[--end]) || digit;
+	g_strlcpy(ret, name, size);
+	if (digit && end && strchr("_-.:", name[end - 1]))
+		g_snprintf(ret, size, "%.*sN", (int)end, name);
+}
+
 static void keep(const struct resource_judgement *judgement, gpointer user)
 {
 	struct leak_resource kept = { .judged = *judgement };
@@ -58,11 +71,19 @@ static void keep(const struct resource_judgement *judgement, gpointer user)
 	/* Who looks holds it. */
 	if (!strcmp(judgement->name, OURS))
 		return;
-	g_strlcpy(kept.name, judgement->name, sizeof(kept.name));
+	plain_name(kept.name, sizeof(kept.name), judgement->name);
 	kept.judged.name = NULL;
-	for (i = 0; i < list->len; i++)
-		if (!strcmp(g_array_index(list, struct leak_resource, i).name, kept.name))
-			return;
+	for (i = 0; i < list->len; i++) {
+		struct leak_resource *other = &g_array_index(list, struct leak_resource, i);
+
+		if (strcmp(other->name, kept.name))
+			continue;
+		if (judgement->verdict == RESOURCE_LEFT_BEHIND && other->judged.verdict == RESOURCE_LEFT_BEHIND) {
+			other->judged.first += judgement->first;
+			other->judged.last += judgement->last;
+		}
+		return;
+	}
 	g_array_append_val(list, kept);
 }
 
