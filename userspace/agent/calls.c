@@ -137,21 +137,23 @@ static size_t copy_calls(const struct calls *calls, struct vx_call *ret, size_t 
 /* `calls` are sorted. Returns how many sites. */
 static int sum_up(const struct vx_call *calls, size_t n, struct vx_msg_alloc_site *ret)
 {
-	struct vx_msg_alloc_site *site = ret - 1;
+	size_t sites = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct vx_call *call = &calls[i];
+		struct vx_msg_alloc_site *site;
 
-		if (!i || call->site != site->site)
-			*++site = (struct vx_msg_alloc_site){
+		if (!i || call->site != calls[i - 1].site)
+			ret[sites++] = (struct vx_msg_alloc_site){
 				.site = call->site, .kind = call->kind, .first_step = call->step,
 			};
+		site = &ret[sites - 1];
 		if (!site->objects++ || call->step != site->last_step)
 			site->steps += site->steps < UINT16_MAX;
 		site->bytes += call->bytes;
 		site->last_step = call->step;
 	}
-	return (int)(site + 1 - ret);
+	return (int)sites;
 }
 
 static size_t count_sites(const struct vx_call *calls, size_t n)
