@@ -416,7 +416,7 @@ static void judge_calls(const struct leaks *leaks, const struct leak_site *site,
 	unit = unit_of(leaks, &t);
 	n = exposure(leaks, VX_ALLOCS_CALLS, TRUE, &unit);
 	if (!t.objects) {
-		fill(leaks, &t, &unit, n + traced, ret);
+		fill(leaks, &t, &unit, n + exposure(leaks, VX_ALLOCS_TRACED, TRUE, &unit), ret);
 		say(ret, LEAK_ACQUITTED, "all that it allocates is freed by the unload");
 		return;
 	}
