@@ -55,11 +55,16 @@ hunts() {
 	done
 }
 
+# leak_kinds.c: what takes the size as it is; kvmalloc at least four pages.
 size_words() {	# kind, bytes
+	local bytes=$2
+
 	case $1 in
-	kmalloc|kzalloc|krealloc|kvmalloc|vmalloc|pages|free_pages|rcu|callrcu|work|timer|irq|given|warmup|lru) echo "$2 B" ;;
-	*) echo "" ;;
+	kmalloc|kzalloc|vmalloc|pages|free_pages|irq|given|warmup|lru) ;;
+	kvmalloc) bytes=$((bytes < 16384 ? 16384 : bytes)) ;;
+	*) return ;;
 	esac
+	if ((bytes == 1 << 20)); then echo "1 MiB"; else echo "$bytes B"; fi
 }
 
 # What is said of one planted kind, as TSV: found as, right (yes or no), rate, cycles. Resources only where no site tells.
@@ -135,6 +140,10 @@ hunt() {
 		echo "the hunt $name did not come to its end: exit status $status" >&2
 		exit 1
 	fi
+	if grep -aE 'faultfs: .*(could not leak|there is no leak|has not what)' "$where"/latest/vm_console.log >&2; then
+		echo "the hunt $name: not all was planted" >&2
+		exit 1
+	fi
 	echo "$name: $seconds s, $(jq -r .end "$where/latest/leaks.json")" >&2
 	for planted_one in ${planted//,/ }; do
 		row "$where" "$seconds" "$every" "$size" "$planted_one"
@@ -163,7 +172,7 @@ done 3<"$dir/hunts"
 all=$(wc -l <"$dir/rows") good=$(grep -c '| yes |$' "$dir/rows" || true) wrong=$(wc -l <"$dir/false")
 {
 	made_by 'make leaks'
-	echo '| Planted | one in, cycles | Size | It is | Called | Where | Objects | Cycles until then | Seconds of the hunt | Right |'
+	echo '| Planted | One in, cycles | Size | It is | Called | Where | Objects | Cycles until then | Seconds of the hunt | Right |'
 	echo '|---|--:|--:|---|---|---|---|--:|--:|---|'
 	cat "$dir/rows"
 	echo
