@@ -140,7 +140,8 @@ hunt() {
 		echo "the hunt $name did not come to its end: exit status $status" >&2
 		exit 1
 	fi
-	if grep -aE 'faultfs: .*(could not leak|there is no leak|has not what)' "$where"/latest/vm_console.log >&2; then
+	# A thread is not made for a mount that is being killed: that one may fail.
+	if grep -aE 'faultfs: .*(there is no leak|has not what)' "$where"/latest/vm_console.log >&2; then
 		echo "the hunt $name: not all was planted" >&2
 		exit 1
 	fi
