@@ -393,6 +393,7 @@ static void judge_growth(const struct leaks *leaks, const struct leak_site *site
 		say(ret, LEAK_ACQUITTED, g.end ? why : "nothing is outstanding");
 	} else {
 		ret->confidence = g.confidence;
+		ret->certain_from = g.confidence >= LEAK_CERTAIN ? point_at(leaks, t.last_point)->cycle : 0;
 		say(ret, g.confidence >= LEAK_CERTAIN ? LEAK_GROWS : LEAK_SUSPECTED,
 		    "outstanding objects grow with the cycles, and none of the old ones goes");
 		/* Each further checkpoint that rises halves the doubt. */
@@ -401,6 +402,20 @@ static void judge_growth(const struct leaks *leaks, const struct leak_site *site
 }
 
 /* ---- the verdict ----------------------------------------------------------------------------------------- */
+
+/* Have the rounds which see every free seen it allocate? What is freed by the unload is told of before that alone. */
+static gboolean is_traced(const struct leaks *leaks, const struct leak_site *site)
+{
+	guint i;
+
+	for (i = 0; i < site->samples->len; i++) {
+		const struct leak_sample *sample = &g_array_index(site->samples, struct leak_sample, i);
+
+		if (sample->allocs && point_at(leaks, sample->point)->source == VX_ALLOCS_TRACED)
+			return TRUE;
+	}
+	return FALSE;
+}
 
 static void judge_calls(const struct leaks *leaks, const struct leak_site *site, guint64 traced,
 			struct leak_judgement *ret)
@@ -416,12 +431,19 @@ static void judge_calls(const struct leaks *leaks, const struct leak_site *site,
 	unit = unit_of(leaks, &t);
 	n = exposure(leaks, VX_ALLOCS_CALLS, TRUE, &unit);
 	if (!t.objects) {
-		fill(leaks, &t, &unit, n + traced, ret);
+		fill(leaks, &t, &unit, n + exposure(leaks, VX_ALLOCS_TRACED, TRUE, &unit), ret);
 		say(ret, LEAK_ACQUITTED, "all that it allocates is freed by the unload");
 		return;
 	}
 	needed = (guint64)ceil(DECIDES * (double)MAX(n, 1) / (double)t.events);
 	traced = exposure(leaks, VX_ALLOCS_TRACED, TRUE, &unit);
+	/* None was seen: what a worker does for the module later, say, and it says nothing of where it goes. */
+	if (traced >= needed && !is_traced(leaks, site)) {
+		fill(leaks, &t, &unit, n, ret);
+		ret->more = needed;
+		say(ret, LEAK_SUSPECTED, "the module has not freed it, and it was not allocated again where every free is seen");
+		return;
+	}
 	if (traced >= needed) {
 		memset(&t, 0, sizeof(t));
 		fill(leaks, &t, &unit, traced, ret);
@@ -434,6 +456,21 @@ static void judge_calls(const struct leaks *leaks, const struct leak_site *site,
 	say(ret, LEAK_SUSPECTED, "the module has not freed it itself; others may have");
 }
 
+/* The cycle of the first unload that every free was seen of, and left some. */
+static guint64 first_left(const struct leaks *leaks, const struct leak_site *site)
+{
+	guint i;
+
+	for (i = 0; i < leaks->points->len; i++) {
+		const struct leak_point *point = point_at(leaks, i);
+		const struct leak_sample *sample = leak_sample_at(site, i);
+
+		if (point->source == VX_ALLOCS_TRACED && point->unloaded && is_complete(point) && sample && sample->objects)
+			return point->cycle;
+	}
+	return 0;
+}
+
 static void judge_unloaded(const struct leaks *leaks, const struct leak_site *site, const struct tally *t,
 			   struct leak_judgement *ret)
 {
@@ -443,6 +480,7 @@ static void judge_unloaded(const struct leaks *leaks, const struct leak_site *si
 	fill(leaks, t, &unit, exposure(leaks, VX_ALLOCS_TRACED, TRUE, &unit), ret);
 	if (site->direct) {
 		ret->confidence = 1;
+		ret->certain_from = first_left(leaks, site);
 		say(ret, LEAK_FOUND, "outstanding after the unload, with everything deferred done");
 		return;
 	}
@@ -450,6 +488,7 @@ static void judge_unloaded(const struct leaks *leaks, const struct leak_site *si
 	/* What it had grown by must be what is left. */
 	if (growth.verdict == LEAK_GROWS && site->own != G_MAXUINT && 2 * t->objects >= growth.objects) {
 		ret->confidence = growth.confidence;
+		ret->certain_from = point_at(leaks, t->last_point)->cycle;
 		say(ret, LEAK_FOUND,
 		    "made by the kernel for the module, outstanding after the unload, more with each cycle");
 	} else {
