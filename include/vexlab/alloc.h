@@ -46,7 +46,7 @@ struct vx_req_allocs {
 
 /*
  * VX_MSG_ALLOC_SITE: one allocation site: a stack for TRACED, a call for CALLS. Only sites with something
- * outstanding, or that gave something away to others, are sent. Followed by `frames` lines of text,
+ * outstanding, or that gave something away to others, and of TRACED modules' own calls, are sent. Followed by `frames` lines of text,
  * innermost first, the site's own call foremost: "function+0x12/0x34 [module]\n", "0xffff...\n" when unknown.
  * Stamps are the ids of host's steps (vx_req_step.id), so the host knows the cycle.
  */

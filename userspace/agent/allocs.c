@@ -83,9 +83,12 @@ static size_t print_frames(const struct frames *frames, int first, char *buf, si
 
 /* --- sites ---------------------------------------------------------------------------- */
 
-static bool is_told(const struct known *known)
+/* The module's own calls also if nothing is left: that it was seen is what acquits it. */
+static bool is_told(const struct known *known, const struct frames *frames, int first)
 {
-	return known->sum.objects || known->seen->foreign_frees;
+	const struct ksym *sym = first < frames->n ? frames->syms[first] : NULL;
+
+	return known->sum.objects || known->seen->foreign_frees || (sym && *sym->module);
 }
 
 static void send_site(struct answer *answer, const struct known *known, const struct frames *frames, int first)
@@ -120,7 +123,7 @@ static void tell_site(struct answer *answer, const struct known *known)
 	answer->msg.bytes += known->sum.bytes;
 	answer->msg.allocs += known->seen->allocs;
 	answer->msg.frees += known->seen->frees;
-	if (!is_told(known))
+	if (!is_told(known, &frames, first))
 		return;
 	if (answer->msg.sites < VX_ALLOC_SITES_MAX)
 		send_site(answer, known, &frames, first);
