@@ -193,7 +193,7 @@ static void expect_growth(struct resources **r, const char *prefix)
 		cycles[i] = i + 1;
 		values[i] = sum_of(r[i], prefix);
 	}
-	judgement = resource_judge(cycles, values, CYCLES);
+	judgement = resource_judge(RESOURCE_GAUGE, cycles, values, CYCLES);
 	print_message("%-28s %+.2f %s a cycle, p %.1e\n", prefix, judgement.per_cycle, resource_unit(prefix), judgement.p);
 	if (judgement.verdict != RESOURCE_GROWS)
 		fail_msg("%s: %s, from %d to %d", prefix, resource_verdict_name(judgement.verdict),

@@ -200,7 +200,7 @@ static struct resource_judgement judge(guint32 seed, noise noise, guint n, guint
 		values[i] = 10000 + (gint64)floor((noise ? noise(rand, (double)i / n, &memory) : 0) +
 						  floor(per_cycle * (double)cycles[i]));
 	}
-	return resource_judge(cycles, values, n);
+	return resource_judge(RESOURCE_GAUGE, cycles, values, n);
 }
 
 /* How many of the seeds are said to grow, over series of many lengths. */
@@ -280,6 +280,29 @@ static void planted_leaks_are_found(void **state)
 	assert_int_equal(found(slabs, 60, 1, 256, 100), 100);
 }
 
+/* References to a module, as a hunt saw them: errors between the cycles bend the line. */
+static void exact_counts_need_no_line(void **state)
+{
+	static const gint64 values[] = {
+		1, 2, 3, 5, 9, 11, 14, 18, 20, 23, 28, 33, 38, 43, 44, 45, 46, 48, 52, 54, 58, 62, 64, 67, 72, 77
+	};
+	static const guint64 cycles[G_N_ELEMENTS(values)] = {
+		1, 2, 3, 5, 11, 15, 19, 23, 25, 28, 33, 38, 43, 48, 49, 50, 51, 53, 59, 63, 67, 71, 73, 76, 81, 86
+	};
+	gint64 other[G_N_ELEMENTS(values)];
+	guint i;
+
+	assert_int_equal(resource_judge(RESOURCE_EXACT, cycles, values, G_N_ELEMENTS(values)).verdict, RESOURCE_GROWS);
+	/* As a gauge it is no line, and once down an exact one needs to be that as well; a pool comes to rest. */
+	assert_int_equal(resource_judge(RESOURCE_GAUGE, cycles, values, G_N_ELEMENTS(values)).verdict, RESOURCE_WARM_UP);
+	for (i = 0; i < G_N_ELEMENTS(values); i++)
+		other[i] = values[i] - 6 * (i == 17);
+	assert_int_not_equal(resource_judge(RESOURCE_EXACT, cycles, other, G_N_ELEMENTS(values)).verdict, RESOURCE_GROWS);
+	for (i = 0; i < G_N_ELEMENTS(values); i++)
+		other[i] = MIN(values[i], 48);
+	assert_int_equal(resource_judge(RESOURCE_EXACT, cycles, other, G_N_ELEMENTS(values)).verdict, RESOURCE_WARM_UP);
+}
+
 static void few_samples_say_nothing(void **state)
 {
 	struct resource_judgement j = judge(1, NULL, RESOURCE_SAMPLES_MIN - 1, 1, 1);
@@ -288,7 +311,7 @@ static void few_samples_say_nothing(void **state)
 	assert_true(j.p == 1);
 	j = judge(1, NULL, 1, 1, 1);
 	assert_int_equal(j.verdict, RESOURCE_UNCHANGED);
-	j = resource_judge(NULL, NULL, 0);
+	j = resource_judge(RESOURCE_GAUGE, NULL, NULL, 0);
 	assert_int_equal(j.samples, 0);
 }
 
@@ -373,6 +396,7 @@ int main(void)
 		cmocka_unit_test(what_wanders_is_seldom_claimed),
 		cmocka_unit_test(warm_up_has_its_name),
 		cmocka_unit_test(planted_leaks_are_found),
+		cmocka_unit_test(exact_counts_need_no_line),
 		cmocka_unit_test(few_samples_say_nothing),
 		cmocka_unit_test(series_are_judged_by_name),
 		cmocka_unit_test(long_series_are_thinned_out),

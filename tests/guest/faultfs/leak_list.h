@@ -41,7 +41,7 @@
 	X(busy_inode,	BUSY,	NONE,		DEVICE,		"slab.inode_cache")	\
 	X(busy_dentry,	BUSY,	NONE,		TREE,		"slab.dentry")		\
 	X(file,		LEAK,	NONE,		NOTHING,	"slab.filp")		\
-	X(modref,	LEAK,	NONE,		NOTHING,	"module.faultfs.refs")	\
+	X(modref,	LEAK,	NONE,		NOTHING,	"refs.faultfs")		\
 	X(workqueue,	LEAK,	NONE,		NOTHING,	"threads.kworker/R-")	\
 	X(kthread,	LEAK,	KMALLOC,	NOTHING,	"threads.faultfs_left")	\
 	X(kobject,	LEAK,	NONE,		NOTHING,	"sysfs.fs.faultfs_left") \

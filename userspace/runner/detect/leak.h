@@ -78,6 +78,7 @@ struct leak_judgement {
 	double byte_rate;
 	guint ways, kinds;		/* 1 << enum leak_way; 1 << enum leak_step: seen with it */
 	guint64 step, cycle;		/* the last that left something */
+	guint64 certain_from;		/* a leak: cycle of the hunt whose checkpoint made it one, as far as is known; else 0 */
 	guint64 more;			/* suspected: traced cycles that it takes yet to acquit it */
 };
 

@@ -394,6 +394,7 @@ static void judge_growth(const struct leaks *leaks, const struct leak_site *site
 		say(ret, LEAK_ACQUITTED, g.end ? why : "nothing is outstanding");
 	} else {
 		ret->confidence = g.confidence;
+		ret->certain_from = g.confidence >= LEAK_CERTAIN ? point_at(leaks, t.last_point)->cycle : 0;
 		say(ret, g.confidence >= LEAK_CERTAIN ? LEAK_GROWS : LEAK_SUSPECTED,
 		    "outstanding objects grow with the cycles, and none of the old ones goes");
 		/* Each further checkpoint that rises halves the doubt. */
@@ -417,7 +418,7 @@ static void judge_calls(const struct leaks *leaks, const struct leak_site *site,
 	unit = unit_of(leaks, &t);
 	n = exposure(leaks, VX_ALLOCS_CALLS, TRUE, &unit);
 	if (!t.objects) {
-		fill(leaks, &t, &unit, n + traced, ret);
+		fill(leaks, &t, &unit, n + exposure(leaks, VX_ALLOCS_TRACED, TRUE, &unit), ret);
 		say(ret, LEAK_ACQUITTED, "all that it allocates is freed by the unload");
 		return;
 	}
@@ -435,19 +436,38 @@ static void judge_calls(const struct leaks *leaks, const struct leak_site *site,
 	say(ret, LEAK_SUSPECTED, "the module has not freed it itself; others may have");
 }
 
+/* The cycle of the first unload that every free was seen of, and left some. */
+static guint64 first_left(const struct leaks *leaks, const struct leak_site *site)
+{
+	guint i;
+
+	for (i = 0; i < leaks->points->len; i++) {
+		const struct leak_point *point = point_at(leaks, i);
+		const struct leak_sample *sample = leak_sample_at(site, i);
+
+		if (point->source == VX_ALLOCS_TRACED && point->unloaded && is_complete(point) && sample && sample->objects)
+			return point->cycle;
+	}
+	return 0;
+}
+
 /* What rounds have left for good, one after the other: as one series, for a rare leak shows once a round at most. */
 struct kept {
 	guint rises, falls;
 	guint64 n, n_last;		/* times that it could have happened: in all, and up to the last rise */
+	guint64 certain_from;		/* cycle of the checkpoint with the rise that is enough */
 };
 
-static void keep_point(struct kept *k, const struct leak_sample **was, const struct leak_sample *is, guint64 n)
+static void keep_point(struct kept *k, const struct leak_sample **was, const struct leak_sample *is, guint64 cycle,
+		       guint64 n)
 {
 	const guint64 before = *was ? (*was)->objects : 0, now = is ? is->objects : 0;
 
 	if (now > before) {
 		k->rises++;
 		k->n_last = n;
+		if (k->rises == RISES_MIN)
+			k->certain_from = cycle;
 	}
 	/* An object that another takes the place of is a fall, too. */
 	k->falls += now < before || (before && is->first_step > (*was)->first_step);
@@ -461,9 +481,12 @@ static void keep_round(const struct leaks *leaks, const struct leak_site *site, 
 	const struct leak_sample *was = NULL;
 	guint i;
 
-	for (i = 0; i <= end; i++)
-		if (i == end || tells_growth(point_at(leaks, i), point_at(leaks, end)->segment))
-			keep_point(k, &was, leak_sample_at(site, i), k->n + steps_upto(leaks, point_at(leaks, i), unit));
+	for (i = 0; i <= end; i++) {
+		const struct leak_point *point = point_at(leaks, i);
+
+		if (i == end || tells_growth(point, point_at(leaks, end)->segment))
+			keep_point(k, &was, leak_sample_at(site, i), point->cycle, k->n + steps_upto(leaks, point, unit));
+	}
 	k->n += steps_upto(leaks, point_at(leaks, end), unit);
 }
 
@@ -489,6 +512,7 @@ static gboolean judge_rounds(const struct leaks *leaks, const struct leak_site *
 		return FALSE;
 	ret->confidence = 1 - coin_tail(k.rises, k.rises);
 	if (k.rises >= RISES_MIN) {
+		ret->certain_from = k.certain_from;
 		say(ret, LEAK_FOUND, "made by the kernel for the module, outstanding after the unload, more by and by");
 	} else {
 		say(ret, LEAK_SUSPECTED,
@@ -507,6 +531,7 @@ static void judge_unloaded(const struct leaks *leaks, const struct leak_site *si
 	fill(leaks, t, &unit, exposure(leaks, VX_ALLOCS_TRACED, TRUE, &unit), ret);
 	if (site->direct) {
 		ret->confidence = 1;
+		ret->certain_from = first_left(leaks, site);
 		say(ret, LEAK_FOUND, "outstanding after the unload, with everything deferred done");
 		return;
 	}
@@ -514,6 +539,7 @@ static void judge_unloaded(const struct leaks *leaks, const struct leak_site *si
 	/* What it had grown by must be what is left. */
 	if (growth.verdict == LEAK_GROWS && site->own != G_MAXUINT && 2 * t->objects >= growth.objects) {
 		ret->confidence = growth.confidence;
+		ret->certain_from = point_at(leaks, t->last_point)->cycle;
 		say(ret, LEAK_FOUND,
 		    "made by the kernel for the module, outstanding after the unload, more with each cycle");
 	} else if (site->own == G_MAXUINT || !judge_rounds(leaks, site, &unit, ret)) {

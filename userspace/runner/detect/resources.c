@@ -320,10 +320,10 @@ guint resource_series_judge(const struct resource_series *series, resource_judge
 
 	for (l = lines; l; l = l->next) {
 		const struct line *line = l->data;
-		struct resource_judgement judgement = resource_judge(series->cycles, line->values, series->n);
+		struct resource_judgement judgement = resource_judge(resource_nature(line->name), series->cycles,
+								      line->values, series->n);
 
 		judgement.name = line->name;
-		judgement.nature = resource_nature(line->name);
 		n += judgement.verdict == RESOURCE_GROWS;
 		if (cb)
 			cb(&judgement, user);

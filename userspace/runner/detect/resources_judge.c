@@ -193,12 +193,29 @@ static gboolean is_constant(const struct window *w)
 	return TRUE;
 }
 
-struct resource_judgement resource_judge(const guint64 *cycles, const gint64 *values, guint n)
+/*
+ * Nobody but who leaks moves an exact count, so one that never falls need not look like a line: errors in the middle of a
+ * hunt bend it, and what that leaves looks like a memory. `p` is of tossing coins then.
+ */
+static gboolean only_rises(enum resource_nature nature, const struct window *w, double *p)
+{
+	guint i;
+
+	if (nature != RESOURCE_EXACT)
+		return FALSE;
+	for (i = 1; i < w->n; i++)
+		if (w->y[i] < w->y[i - 1])
+			return FALSE;
+	*p = MIN(*p, p_of_steps(w));
+	return *p < RESOURCE_P;
+}
+
+struct resource_judgement resource_judge(enum resource_nature nature, const guint64 *cycles, const gint64 *values, guint n)
 {
 	const struct window whole = { cycles, values, MIN(n, RESOURCE_SAMPLES_MAX) };
 	const struct window rest = part(&whole, whole.n / 3, whole.n - whole.n / 3);
 	struct resource_judgement ret = {
-		.nature = RESOURCE_GAUGE, .verdict = RESOURCE_UNCHANGED, .p = 1, .samples = whole.n,
+		.nature = nature, .verdict = RESOURCE_UNCHANGED, .p = 1, .samples = whole.n,
 	};
 
 	struct memory memory = { 0, 1 };
@@ -217,7 +234,8 @@ struct resource_judgement resource_judge(const guint64 *cycles, const gint64 *va
 		memory = memory_of(&rest, ret.per_cycle);
 		ret.p = p_of_rise(&rest, memory.factor);
 	}
-	if (ret.p < RESOURCE_P && (memory.of_last < REMEMBERS || p_of_steps(&rest) < STEPS_P) && goes_on(&rest))
+	if ((only_rises(nature, &whole, &ret.p) ||
+	     (ret.p < RESOURCE_P && (memory.of_last < REMEMBERS || p_of_steps(&rest) < STEPS_P))) && goes_on(&rest))
 		ret.verdict = RESOURCE_GROWS;
 	else if (has_risen(&whole, &rest))
 		ret.verdict = RESOURCE_WARM_UP;

@@ -90,10 +90,10 @@ static json_t *site_json(const struct leak_site *site, const struct symbolizer *
 		"objects", (json_int_t)judged->objects, "bytes", (json_int_t)judged->bytes,
 		"events", (json_int_t)judged->events, "exposure", (json_int_t)judged->exposure);
 
-	json_object_update_new(json, json_pack("{s:s, s:f, s:f, s:f, s:f, s:s?, s:I, s:I, s:o}",
+	json_object_update_new(json, json_pack("{s:s, s:f, s:f, s:f, s:f, s:s?, s:I, s:I, s:I, s:o}",
 		"unit", judged->unit, "objects_per_unit", judged->rate, "low_95", judged->low, "high_95", judged->high,
 		"bytes_per_unit", judged->byte_rate, "when", when, "step", (json_int_t)judged->step,
-		"cycle", (json_int_t)judged->cycle, "stacks", stacks_json(site)));
+		"cycle", (json_int_t)judged->cycle, "certain_from", (json_int_t)judged->certain_from, "stacks", stacks_json(site)));
 	return json;
 }
 
