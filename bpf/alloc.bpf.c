@@ -20,7 +20,7 @@ static __always_inline int allocated(void *ctx, __u64 call, __u64 address, __u64
 				     struct kmem_cache *cache)
 {
 	/* NULL and ZERO_SIZE_PTR */
-	if (address < 4096 || !(is_module_text(call) || is_target_task()))
+	if (address < 4096 || !is_ours(ctx, call))
 		return 0;
 	return remember(address, bytes, site_of(ctx, call, kind, cache, address));
 }
@@ -119,7 +119,7 @@ static long bulk_forget(__u32 i, struct bulk *bulk)
 static __always_inline bool bulk_allocated(void *ctx, struct kmem_cache *cache, int n, struct bulk *bulk)
 {
 	bulk->call = fix_fexit_caller(ctx, 4);
-	if (n <= 0 || !(is_module_text(bulk->call) || is_target_task()))
+	if (n <= 0 || !is_ours(ctx, bulk->call))
 		return false;
 	bulk->bytes = BPF_CORE_READ(cache, object_size);
 	bulk->key = site_of(ctx, bulk->call, VX_ALLOC_CACHE, cache, 0);

@@ -16,6 +16,7 @@
 #define FILTER_BITS	18
 #define CPUS_APART	128	/* more CPUs than that share */
 #define EEXIST		17
+#define PF_KTHREAD	0x00200000
 #define FOREIGN_FRAMES	12	/* the module's own call of a free is not further out */
 
 /* Sizes and flags are set by user space before loading, by what the kernel can. */
@@ -79,6 +80,28 @@ static __always_inline bool is_module_stack(void *ctx)
 		if (is_module_text(stack[i]))
 			return true;
 	return false;
+}
+
+/*
+ * What the module's code has done in others' tasks, where the allocator was not called by it but on its behalf
+ * (kasprintf(), kvmalloc()): in programs that a step has started, their children, and the kernel's threads. Of all others'
+ * the stack is not walked: that would cost them more than the allocation.
+ */
+static __always_inline bool is_module_helper(void *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (!text.bytes || fix_in_interrupt())
+		return false;
+	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD) && BPF_CORE_READ(task, real_parent, tgid) != agent_tgid &&
+	    BPF_CORE_READ(task, real_parent, real_parent, tgid) != agent_tgid)
+		return false;
+	return is_module_stack(ctx);
+}
+
+static __always_inline bool is_ours(void *ctx, __u64 call)
+{
+	return is_module_text(call) || is_target_task() || is_module_helper(ctx);
 }
 
 /* --- remembering ---------------------------------------------------------------- */

@@ -99,8 +99,10 @@ struct task_delay_info {
 };
 
 struct task_struct {
+	unsigned int flags;
 	int pid;
 	int tgid;
+	struct task_struct *real_parent;
 	struct sched_entity se;
 	struct files_struct *files;
 	struct callback_head *task_works; /* newest first */

@@ -336,6 +336,27 @@ static void test_suspected_then_acquitted(void **state)
 	guest_end(&g);
 }
 
+static void allocates_nothing(struct guest *g, struct fake_site *s)
+{
+}
+
+/* Rounds that never see it allocate say nothing of it, however long. */
+static void test_not_acquitted_unseen(void **state)
+{
+	struct fake_site s = { .frames = "leak_kasprintf+0x20/0x40 [vexfs]\n", .nframes = 1, .kind = VX_ALLOC_KMALLOC };
+	struct guest g = guest_begin(&s, 1);
+
+	hunt_round(&g, 1, FALSE);
+	cycles(&g, 20, 5, leaks_each);
+	unload(&g);
+	hunt_round(&g, 2, TRUE);
+	cycles(&g, 100, 20, allocates_nothing);
+	unload(&g);
+	assert_int_equal(site_of(&g)->judged.verdict, LEAK_SUSPECTED);
+	assert_true(site_of(&g)->judged.more > 0);
+	guest_end(&g);
+}
+
 static void test_suspected_then_certain(void **state)
 {
 	struct fake_site s = { .frames = "leak_kmalloc+0x20/0x40 [vexfs]\n", .nframes = 1, .kind = VX_ALLOC_KMALLOC };
@@ -716,6 +737,7 @@ int main(void)
 		cmocka_unit_test(test_broken_off),
 		cmocka_unit_test(test_freed_by_unload),
 		cmocka_unit_test(test_suspected_then_acquitted),
+		cmocka_unit_test(test_not_acquitted_unseen),
 		cmocka_unit_test(test_suspected_then_certain),
 		cmocka_unit_test(test_crash_forgets),
 		cmocka_unit_test(test_growth),

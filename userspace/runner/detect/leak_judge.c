@@ -404,6 +404,20 @@ static void judge_growth(const struct leaks *leaks, const struct leak_site *site
 
 /* ---- the verdict ----------------------------------------------------------------------------------------- */
 
+/* Have the rounds which see every free seen it allocate? What is freed by the unload is told of before that alone. */
+static gboolean is_traced(const struct leaks *leaks, const struct leak_site *site)
+{
+	guint i;
+
+	for (i = 0; i < site->samples->len; i++) {
+		const struct leak_sample *sample = &g_array_index(site->samples, struct leak_sample, i);
+
+		if (sample->allocs && point_at(leaks, sample->point)->source == VX_ALLOCS_TRACED)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static void judge_calls(const struct leaks *leaks, const struct leak_site *site, guint64 traced,
 			struct leak_judgement *ret)
 {
@@ -424,6 +438,13 @@ static void judge_calls(const struct leaks *leaks, const struct leak_site *site,
 	}
 	needed = (guint64)ceil(DECIDES * (double)MAX(n, 1) / (double)t.events);
 	traced = exposure(leaks, VX_ALLOCS_TRACED, TRUE, &unit);
+	/* None was seen: what a worker does for the module later, say, and it says nothing of where it goes. */
+	if (traced >= needed && !is_traced(leaks, site)) {
+		fill(leaks, &t, &unit, n, ret);
+		ret->more = needed;
+		say(ret, LEAK_SUSPECTED, "the module has not freed it, and it was not allocated again where every free is seen");
+		return;
+	}
 	if (traced >= needed) {
 		memset(&t, 0, sizeof(t));
 		fill(leaks, &t, &unit, traced, ret);
