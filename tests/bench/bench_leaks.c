@@ -5,7 +5,7 @@
  * under each way to look on, in turn and on one guest; then the same counted in
  * instructions, which no noise touches.
  *
- *	bench_leaks AGENT TREE PEERS [storm|instructions]...
+ *	bench_leaks AGENT TREE PEERS [storm|instructions|live]...
  *
  * PEERS: what peers.sh made, "" without them.
  */
@@ -251,25 +251,76 @@ static void bench_storm(struct leaks *l, gboolean icount)
 			g_array_unref(ways[k].ps[i]);
 }
 
+/* ---- with many live ------------------------------------------------------------------------ */
+
+/* One more way, with so many objects of the target outstanding all the while. */
+static void with_live(struct leaks *l, const struct way *way, guint live)
+{
+	g_autoptr(GArray) pairs = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autofree char *params = g_strdup_printf("keep=%u", live);
+	g_autofree char *pair = g_strdup_printf("%s, %u live: pair", way->name, live);
+	g_autofree char *told = g_strdup_printf("%s, %u live: told in", way->name, live);
+	struct vx_msg_allocs msg;
+	GError *error = NULL;
+	guint i;
+
+	trace_groups(l, way->groups);
+	insert(l, way->bound ? l->bound : l->files[TARGET], params);
+	storm(l, TARGET);
+	for (i = 0; i < 9; i++) {
+		double ns = storm(l, TARGET) / 1000;
+
+		g_array_append_val(pairs, ns);
+	}
+	row(pair, pairs, "ns", "");
+	if (way->groups) {
+		if (!session_allocs(l->b.session, way->bound ? VX_ALLOCS_CALLS : VX_ALLOCS_TRACED, &msg, &error))
+			die("allocs", error);
+		if (msg.err || msg.objects < live || msg.overflows)
+			fprintf(stderr, "bench: %s with %u live: error %d, %" G_GUINT64_FORMAT " objects, %" G_GUINT64_FORMAT
+				" overflows\n", way->name, live, msg.err, (guint64)msg.objects, (guint64)msg.overflows);
+		one(told, (double)msg.ns / 1e6, "ms", "");
+	}
+	take_out(l, TARGET);
+	trace_groups(l, 0);
+}
+
+static void bench_live(struct leaks *l)
+{
+	static const struct way ways[] = {
+		{ .name = "plain" }, { .name = "calls", .bound = TRUE, .groups = VX_PROBES_CALLS },
+		{ .name = "traced", .groups = VX_PROBES_ALLOC },
+	};
+	guint live, k;
+
+	open_guest(&l->b, FALSE, 0);
+	for (live = 1000; live <= 1000000; live *= 10)
+		for (k = 0; k < G_N_ELEMENTS(ways); k++)
+			with_live(l, &ways[k], live);
+	close_guest(&l->b);
+}
+
 static void run_named(struct leaks *l, const char *name)
 {
 	if (!strcmp(name, "storm"))
 		bench_storm(l, FALSE);
 	else if (!strcmp(name, "instructions"))
 		bench_storm(l, TRUE);
+	else if (!strcmp(name, "live"))
+		bench_live(l);
 	else
 		die(name, NULL);
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const all[] = { "storm", "instructions" };
+	static const char *const all[] = { "storm", "instructions", "live" };
 	struct leaks l = { 0 };
 	char *probe;
 	int i;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: bench_leaks AGENT TREE PEERS [storm|instructions]...\n");
+		fprintf(stderr, "usage: bench_leaks AGENT TREE PEERS [storm|instructions|live]...\n");
 		return EX_USAGE;
 	}
 	l.tree = argv[2];
