@@ -463,6 +463,65 @@ static void test_indirect(void **state)
 	guest_end(&g);
 }
 
+/* One round, of which the last cycle leaves something that the unload does not free. */
+static void round_leaves(struct guest *g, guint number, guint n, rule_fn rule)
+{
+	hunt_round(g, number, TRUE);
+	cycles(g, n, 10, rule);
+	unload(g);
+}
+
+/* Once a round at most: no round alone shows growth, and the last may have none. */
+static void test_indirect_rare(void **state)
+{
+	struct fake_site s = { .frames = indirect_frames, .nframes = 3, .kind = VX_ALLOC_CACHE };
+	struct guest g = guest_begin(&s, 1);
+	guint i;
+
+	for (i = 1; i <= 6; i++) {
+		round_leaves(&g, i, 100, leaks_hundredth);
+		assert_int_equal(site_of(&g)->judged.verdict, LEAK_SUSPECTED);
+		assert_true(site_of(&g)->judged.more >= 90 && site_of(&g)->judged.more <= 600);
+		round_leaves(&g, i, 29, nothing);
+		assert_int_equal(site_of(&g)->judged.verdict, LEAK_SUSPECTED);
+		g.cycle = 0;
+	}
+	round_leaves(&g, i, 100, leaks_hundredth);
+	assert_int_equal(site_of(&g)->judged.verdict, LEAK_FOUND);
+	assert_true(fabs(site_of(&g)->judged.rate - 7.0 / (6 * 129 + 100)) < 1e-9);
+	guest_end(&g);
+}
+
+static void leaks_first(struct guest *g, struct fake_site *s)
+{
+	if (g->cycle == 1)
+		put_at(s, g->step, 64);
+}
+
+/* A cache of the kernel's that stays after the unload: once, and then never again. */
+static void test_indirect_kept(void **state)
+{
+	struct fake_site s = { .frames = indirect_frames, .nframes = 3, .kind = VX_ALLOC_CACHE };
+	struct guest g = guest_begin(&s, 1);
+
+	round_leaves(&g, 1, 30, leaks_first);
+	assert_int_equal(site_of(&g)->judged.verdict, LEAK_ACQUITTED);
+	round_leaves(&g, 2, 30, leaks_first);
+	assert_int_equal(site_of(&g)->judged.verdict, LEAK_ACQUITTED);
+	guest_end(&g);
+
+	memset(&s, 0, sizeof(s));
+	s = (struct fake_site){ .frames = indirect_frames, .nframes = 3, .kind = VX_ALLOC_CACHE };
+	g = guest_begin(&s, 1);
+	round_leaves(&g, 1, 100, leaks_hundredth);
+	assert_int_equal(site_of(&g)->judged.verdict, LEAK_SUSPECTED);
+	round_leaves(&g, 2, 299, nothing);
+	assert_int_equal(site_of(&g)->judged.verdict, LEAK_SUSPECTED);
+	round_leaves(&g, 3, 1, nothing);
+	assert_int_equal(site_of(&g)->judged.verdict, LEAK_ACQUITTED);
+	guest_end(&g);
+}
+
 /* ---- on an error path --------------------------------------------------------------------------------- */
 
 static void test_error_path(void **state)
@@ -684,6 +743,8 @@ int main(void)
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_many_times),
 		cmocka_unit_test(test_indirect),
+		cmocka_unit_test(test_indirect_rare),
+		cmocka_unit_test(test_indirect_kept),
 		cmocka_unit_test(test_error_path),
 		cmocka_unit_test(test_by_load),
 		cmocka_unit_test(test_hostile),

@@ -22,7 +22,8 @@
  *
  *	unloaded, TRACED	what the target's own code has allocated and is outstanding is a leak: certain.
  *				What the kernel has on its behalf may be a cache of the kernel's: it must
- *				have grown as well.
+ *				have grown as well, within a round, or, where it is rare, over all of them:
+ *				seven rises and no fall, and never three times as long without as one takes.
  *	unloaded, CALLS		outstanding is suspected, for others may free it. TRACED decides: acquitted
  *				once nothing was left of three times as many cycles as one takes.
  *	never unloaded, TRACED	growth: from checkpoint to checkpoint, and still in the last third; the oldest

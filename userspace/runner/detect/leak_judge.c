@@ -10,6 +10,7 @@
 #define LATE_P		0.01	/* fewer than this likely, and growth has ended */
 #define CALLS_MANY	10	/* steps that have left something */
 #define POINTS_MIN	5	/* checkpoints of growth */
+#define RISES_MIN	7	/* and no fall: 1 - 2^-7 is LEAK_CERTAIN */
 
 #define MOUNT_FAILS	(1u << LEAK_WAY_BAD_IMAGE | 1u << LEAK_WAY_BAD_OPTION | 1u << LEAK_WAY_INTERRUPTED)
 
@@ -471,6 +472,77 @@ static guint64 first_left(const struct leaks *leaks, const struct leak_site *sit
 	return 0;
 }
 
+/* What rounds have left for good, one after the other: as one series, for a rare leak shows once a round at most. */
+struct kept {
+	guint rises, falls;
+	guint64 n, n_last;		/* times that it could have happened: in all, and up to the last rise */
+	guint64 certain_from;		/* cycle of the checkpoint with the rise that is enough */
+};
+
+static void keep_point(struct kept *k, const struct leak_sample **was, const struct leak_sample *is, guint64 cycle,
+		       guint64 n)
+{
+	const guint64 before = *was ? (*was)->objects : 0, now = is ? is->objects : 0;
+
+	if (now > before) {
+		k->rises++;
+		k->n_last = n;
+		if (k->rises == RISES_MIN)
+			k->certain_from = cycle;
+	}
+	/* An object that another takes the place of is a fall, too. */
+	k->falls += now < before || (before && is->first_step > (*was)->first_step);
+	*was = is;
+}
+
+/* Of the round that ends with point `end`. */
+static void keep_round(const struct leaks *leaks, const struct leak_site *site, guint end, const struct unit *unit,
+		       struct kept *k)
+{
+	const struct leak_sample *was = NULL;
+	guint i;
+
+	for (i = 0; i <= end; i++) {
+		const struct leak_point *point = point_at(leaks, i);
+
+		if (i == end || tells_growth(point, point_at(leaks, end)->segment))
+			keep_point(k, &was, leak_sample_at(site, i), point->cycle, k->n + steps_upto(leaks, point, unit));
+	}
+	k->n += steps_upto(leaks, point_at(leaks, end), unit);
+}
+
+static struct kept kept_by_rounds(const struct leaks *leaks, const struct leak_site *site, const struct unit *unit)
+{
+	struct kept k = { 0 };
+	guint i;
+
+	for (i = 0; i < leaks->points->len; i++)
+		if (decides(leaks, i, VX_ALLOCS_TRACED, TRUE))
+			keep_round(leaks, site, i, unit, &k);
+	return k;
+}
+
+/* FALSE: it says nothing, and `ret` is as it was. Else as filled of what is left. */
+static gboolean judge_rounds(const struct leaks *leaks, const struct leak_site *site, const struct unit *unit,
+			     struct leak_judgement *ret)
+{
+	const struct kept k = kept_by_rounds(leaks, site, unit);
+
+	/* Three times as long as one took, and none: that has ended. */
+	if (k.falls || !k.rises || (k.n - k.n_last) * k.rises >= DECIDES * MAX(k.n_last, 1))
+		return FALSE;
+	ret->confidence = 1 - coin_tail(k.rises, k.rises);
+	if (k.rises >= RISES_MIN) {
+		ret->certain_from = k.certain_from;
+		say(ret, LEAK_FOUND, "made by the kernel for the module, outstanding after the unload, more by and by");
+	} else {
+		say(ret, LEAK_SUSPECTED,
+		    "made by the kernel for the module, outstanding after the unload: too few to tell from a cache");
+		ret->more = (guint64)ceil((double)(RISES_MIN - k.rises) * (double)MAX(k.n, 1) / (double)k.rises);
+	}
+	return TRUE;
+}
+
 static void judge_unloaded(const struct leaks *leaks, const struct leak_site *site, const struct tally *t,
 			   struct leak_judgement *ret)
 {
@@ -491,7 +563,7 @@ static void judge_unloaded(const struct leaks *leaks, const struct leak_site *si
 		ret->certain_from = point_at(leaks, t->last_point)->cycle;
 		say(ret, LEAK_FOUND,
 		    "made by the kernel for the module, outstanding after the unload, more with each cycle");
-	} else {
+	} else if (site->own == G_MAXUINT || !judge_rounds(leaks, site, &unit, ret)) {
 		*ret = growth;
 		if (growth.verdict == LEAK_NOT_JUDGED)
 			say(ret, LEAK_SUSPECTED,

@@ -11,7 +11,6 @@
 #include "error.h"
 #include "leak_hunt.h"
 
-#define SWEEP		20u		/* traced cycles though nothing is suspected: what its own calls do not show */
 #define CONFIRM_MIN	10u		/* cycles of a round that confirms */
 #define DECIDED_MIN	5u		/* of them, before objects in hand end it */
 #define BUDGET		5u		/* times the cycles, and the rounds, that were asked for */
@@ -284,7 +283,7 @@ static guint next_round(const struct hunt *h, const char **why, const char **end
 	} else if (!status.found && !status.grows) {
 		*why = swept ? "once more" : "for what its own calls do not show";
 		if (h->can_trace && (!swept || (h->unloads && h->round < config->rounds)))
-			return !swept && status.resources ? config->cycles : MIN(config->cycles, SWEEP);
+			return config->cycles;	/* what the kernel makes for it may be as rare as what it makes itself */
 	}
 	return 0;
 }
