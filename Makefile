@@ -4,7 +4,7 @@
 #
 #	make run [TARGET=ext4] [VEXFS=/path/to/source] [ARGS=...]	install what is missing, build, make the guest, run
 #	make test							the same, then every test
-#	make setup | all | guest | bench | reliability | endurance | lint | fuzz | clean
+#	make setup | all | guest | bench | reliability | leaks | endurance | lint | fuzz | clean
 #
 # V=1 shows commands. A folder sees only the headers that its line in "Who may
 # include whom" names: a detector that includes vm.h does not compile.
@@ -39,12 +39,12 @@ BPFTOOL	:= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
 VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 
 # Entry points that must work on an empty machine come first: they install, then call make again.
-ENTRY	:= setup run test bench reliability endurance guest clean lint help
+ENTRY	:= setup run test bench reliability leaks endurance guest clean lint help
 ifneq ($(filter-out $(ENTRY),$(or $(MAKECMDGOALS),all)),)
 NEED_TOOLS := 1
 endif
 
-PKGS	:= glib-2.0 gio-2.0 gio-unix-2.0 jansson yaml-0.1 zlib libssh libpcre2-8 libdw
+PKGS	:= glib-2.0 gio-2.0 gio-unix-2.0 jansson yaml-0.1 zlib libssh libpcre2-8 libdw libelf
 VIRT_PKGS := libvirt libvirt-qemu libvirt-glib-1.0
 ifdef NEED_TOOLS
 ifneq ($(shell pkg-config --exists $(PKGS) libvirt libvirt-glib-1.0 cmocka && command -v $(CLANG) && echo ok | tail -1),)
@@ -52,7 +52,7 @@ else
 $(error packages are missing: run `make setup` first (scripts/setup.sh --print names them))
 endif
 PKG_CFLAGS	:= $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS	:= $(shell pkg-config --libs $(PKGS))
+PKG_LIBS	:= $(shell pkg-config --libs $(PKGS)) -lm
 VIRT_CFLAGS	:= $(shell pkg-config --cflags libvirt libvirt-glib-1.0)
 VIRT_LIBS	:= $(shell pkg-config --libs libvirt libvirt-glib-1.0) -lvirt-qemu
 endif
@@ -79,7 +79,7 @@ i_score		:= $(i_detect) $R/score
 i_report	:= $(i_score) $R/report
 i_run		:= $(i_report) $R/vm $R/link $R/scenario $R/guest $R/run
 i_cmd		:= $(i_run) $R
-i_tests		:= $(i_cmd) userspace/agent tests/unit tests/integration
+i_tests		:= $(i_cmd) userspace/agent tests/unit tests/integration tests/guest/faultfs
 
 HOST_DIRS	:= base vm link record scenario guest detect score report run
 
@@ -99,7 +99,7 @@ ifdef NEED_TOOLS
 $(shell mkdir -p $(B); echo '$(flags_text)' | cmp -s - $(FLAGS_STAMP) || echo '$(flags_text)' >$(FLAGS_STAMP))
 endif
 
-.PHONY: all setup run test bench reliability endurance guest lint fuzz clean help check unit integration FORCE
+.PHONY: all setup run test bench reliability leaks endurance guest lint fuzz clean help check unit integration FORCE
 all: $(B)/vexlab $(B)/vexlab-agent $(B)/vexlab-init
 
 help:
@@ -130,6 +130,11 @@ reliability: setup
 	@$(MAKE) -j$(JOBS) all
 	@$(B)/vexlab guest build
 	@tests/reliability/run.sh $(B) $(FAULTS)
+
+leaks: setup
+	@$(MAKE) -j$(JOBS) all
+	@$(B)/vexlab guest build
+	@tests/leaks/run.sh $(B) $(HUNTS)
 
 endurance: setup
 	@$(MAKE) -j$(JOBS) all
@@ -208,8 +213,9 @@ $(san_lib): $(call obj,$(common_src) $(host_src),san)
 	@rm -f $@
 	$(call msg,AR,$@)ar rcs $@ $^
 
-# Of the agent what does a step's work: it needs no guest.
-agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c)
+# Of the agent what needs no guest: a step's work, what is made of allocations.
+agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c \
+			userspace/agent/resources*.c) userspace/agent/alloc_fold.c userspace/agent/ksyms.c
 agent_lib	:= $(B)/san/libagent.a
 $(agent_lib): $(call obj,$(agent_ops_src),san)
 	@rm -f $@

@@ -211,4 +211,146 @@ static __always_inline __u64 fix_large_bytes(struct page *page)
 	return 4096ull << (BPF_CORE_READ(folio, _flags_1) & 0x1f);
 }
 
+/*
+ * Arguments of the slab's tracepoints. kmalloc: site, object, asked for, got, flags; kmem_cache_alloc the same until
+ * 6.0, and from 6.1 site, object, cache: 2c1d697fb8ba ("mm/slab_common: drop kmem_alloc & avoid dereferencing
+ * fields when not using"). In 5.19 and 6.0 both had the cache third and the rest behind it.
+ */
+static __always_inline bool fix_alloc_has_both(void)
+{
+	return bpf_core_field_exists(struct trace_event_raw_kmem_alloc, accounted);
+}
+
+/* The compiler turns a choice of two arguments into one of two addresses, which the verifier does not take. */
+#define FIX_ARG(args, n)								\
+({											\
+	__u64 value_;									\
+											\
+	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(value_) : "r"(args), "i"((n) * 8));	\
+	value_;										\
+})
+
+static __always_inline __u64 fix_kmalloc_bytes(void *args)
+{
+	return fix_alloc_has_both() ? FIX_ARG(args, 3) : FIX_ARG(args, 2);
+}
+
+/* NULL: not told. */
+static __always_inline struct kmem_cache *fix_cache_of(__u64 third)
+{
+	if (bpf_core_type_exists(struct trace_event_raw_kmem_cache_alloc) || fix_alloc_has_both())
+		return (void *)third;
+	return NULL;
+}
+
+static __always_inline __u64 fix_cache_bytes(__u64 third)
+{
+	struct kmem_cache *cache = fix_cache_of(third);
+
+	return cache ? BPF_CORE_READ(cache, object_size) : third;
+}
+
+/* An argument of a hooked function as a number, whatever the verifier thinks of its type. */
+static __always_inline __u64 fix_number(void *ctx, __u32 n)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), ctx + 8 * n);
+	return value;
+}
+
+/* f67bed134a05 ("percpu: improve percpu_alloc_percpu event trace", 5.19) put the caller in front of the others. */
+struct fix_percpu {
+	__u64 call, bytes, address;	/* call 0: not told */
+};
+
+static __always_inline void fix_percpu_alloc(void *args, struct fix_percpu *ret)
+{
+	if (bpf_core_field_exists(struct trace_event_raw_percpu_alloc_percpu, call_site)) {
+		ret->call = FIX_ARG(args, 0);
+		ret->bytes = FIX_ARG(args, 3);
+		ret->address = FIX_ARG(args, 7);
+	} else {
+		ret->call = 0;
+		ret->bytes = FIX_ARG(args, 2);
+		ret->address = FIX_ARG(args, 6);
+	}
+}
+
+/* module.mem[] instead of two layouts: ac3b43283923 ("module: replace module_layout with module_memory", 6.4). */
+struct fix_module_text {
+	__u64 core, core_bytes, init, init_bytes;
+};
+
+static __always_inline void fix_module_text(struct module *mod, struct fix_module_text *ret)
+{
+	struct module___6_3 *old = (void *)mod;
+
+	if (bpf_core_field_exists(struct module, mem)) {
+		ret->core = (__u64)BPF_CORE_READ(mod, mem[MOD_TEXT].base);
+		ret->core_bytes = BPF_CORE_READ(mod, mem[MOD_TEXT].size);
+		ret->init = (__u64)BPF_CORE_READ(mod, mem[MOD_INIT_TEXT].base);
+		ret->init_bytes = BPF_CORE_READ(mod, mem[MOD_INIT_TEXT].size);
+		return;
+	}
+	ret->core = (__u64)BPF_CORE_READ(old, core_layout.base);
+	ret->core_bytes = BPF_CORE_READ(old, core_layout.text_size);
+	ret->init = (__u64)BPF_CORE_READ(old, init_layout.base);
+	ret->init_bytes = BPF_CORE_READ(old, init_layout.text_size);
+}
+
+/*
+ * Serving an interrupt, hard, soft or not maskable? x86 keeps the count in pcpu_hot from 6.2, 64701838bf05
+ * ("x86/percpu: Move preempt_count next to current_task"), to 6.14, and by itself otherwise.
+ */
+extern const struct pcpu_hot pcpu_hot __ksym __weak;
+extern const int __preempt_count __ksym __weak;
+
+#define FIX_IN_INTERRUPT	0xff0100
+
+static __always_inline bool fix_in_interrupt(void)
+{
+	if (bpf_core_field_exists(struct pcpu_hot, preempt_count) && &pcpu_hot) {
+		const struct pcpu_hot *hot = bpf_this_cpu_ptr(&pcpu_hot);
+
+		return hot->preempt_count & FIX_IN_INTERRUPT;
+	}
+	if (&__preempt_count) {
+		const int *count = bpf_this_cpu_ptr(&__preempt_count);
+
+		return *count & FIX_IN_INTERRUPT;
+	}
+	return false;
+}
+
+/*
+ * Who called the function that a trampoline hooks: x86 leaves behind the arguments (and, for fexit, the result) the
+ * frame pointer, the address in the hooked function, and its return address. Where the kernel says
+ * which function it is (5.15), that is looked for instead of relied on; 0: not found.
+ */
+static __always_inline __u64 fix_trampoline_caller(void *ctx, __u32 nargs, __u32 slot)
+{
+	__u64 behind[5] = { 0 }, ip;
+
+	bpf_probe_read_kernel(behind, sizeof(behind), ctx + 8 * nargs);
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_func_ip))
+		return behind[slot];
+	ip = bpf_get_func_ip(ctx);
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		if (behind[i] - ip - 1 < 31)
+			return behind[i + 1];
+	return 0;
+}
+
+static __always_inline __u64 fix_fentry_caller(void *ctx, __u32 nargs)
+{
+	return fix_trampoline_caller(ctx, nargs, 2);
+}
+
+static __always_inline __u64 fix_fexit_caller(void *ctx, __u32 nargs)
+{
+	return fix_trampoline_caller(ctx, nargs, 3);
+}
+
 #endif

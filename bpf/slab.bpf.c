@@ -10,13 +10,10 @@
  * the unmount cancels out. Not counted: what others free for it later (RCU,
  * workers), bulk and page allocations, vmalloc.
  */
+#include "object.bpf.h"
 #include "op.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-/* Addresses of the kernel's variables; user space finds them. 0: unknown. */
-const volatile __u64 page_offset_base_at = 0;
-const volatile __u64 vmemmap_base_at = 0;
 
 /* mount.bpf.c's variable, which user space puts here. */
 struct {
@@ -26,24 +23,14 @@ struct {
 	__type(value, struct op_table);
 } op_table SEC(".maps");
 
-#define PAGE_SHIFT	12
-
 /* Bytes that the object at `address` takes; 0: not of a slab, or not to be told. */
 static __always_inline __u64 object_bytes(__u64 address)
 {
-	__u64 page_offset = 0, vmemmap = 0, pfn, head;
+	struct page *page = object_head(address);
 	struct kmem_cache *cache;
-	struct page *page;
 
-	bpf_probe_read_kernel(&page_offset, sizeof(page_offset), (void *)page_offset_base_at);
-	bpf_probe_read_kernel(&vmemmap, sizeof(vmemmap), (void *)vmemmap_base_at);
-	if (!page_offset || !vmemmap || address < page_offset || address >= vmemmap)
+	if (!page)
 		return 0;
-	pfn = (address - page_offset) >> PAGE_SHIFT;
-	page = (void *)(vmemmap + pfn * bpf_core_type_size(struct page));
-	head = BPF_CORE_READ(page, compound_head);
-	if (head & 1)
-		page = (void *)(head - 1);
 	if (!fix_page_is_slab(page))
 		return fix_large_bytes(page);
 	cache = fix_slab_cache(page);

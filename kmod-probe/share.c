@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /dev/vexprobe: the agent hands over its mapping of the flight map. The pages
- * stay ours until the descriptor is closed, which its death does too.
+ * stay ours until the descriptor is closed, which its death does too. What else
+ * is asked for there belongs to calls.c.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -123,8 +124,12 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct vx_probe_share req;
 	int err;
 
+	if (cmd == VX_PROBE_SETTLE) {
+		settle();
+		return 0;
+	}
 	if (cmd != VX_PROBE_SHARE)
-		return -ENOTTY;
+		return calls_ioctl(cmd, (void __user *)arg);
 	if (copy_from_user(&req, (const void __user *)arg, sizeof(req)))
 		return -EFAULT;
 	mutex_lock(&share_lock);
@@ -145,6 +150,7 @@ static int probe_release(struct inode *inode, struct file *file)
 static const struct file_operations probe_fops = {
 	.owner		= THIS_MODULE,
 	.unlocked_ioctl	= probe_ioctl,
+	.mmap		= calls_mmap,
 	.release	= probe_release,
 };
 
@@ -164,4 +170,5 @@ int __init share_init(void)
 void share_exit(void)
 {
 	misc_deregister(&probe_device);
+	calls_exit();
 }

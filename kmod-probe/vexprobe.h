@@ -38,6 +38,16 @@ bool blackbox_has_way(void);
 /* Any context. One at a time: another one under way makes this one do nothing, but for a panic. */
 void blackbox_write(enum vx_box_reason reason, const struct vx_event_oops *oops);
 
+/* calls.c: the allocator calls of a module under test, by /dev/vexprobe. */
+struct file;
+struct vm_area_struct;
+long calls_ioctl(unsigned int cmd, void __user *arg);
+int calls_mmap(struct file *file, struct vm_area_struct *vma);
+void calls_exit(void);
+
+/* settle.c: RCU, works, files. May sleep, and takes as long as the works that are queued. */
+void settle(void);
+
 /* nmi.c: what a host that gets no answer from the agent asks for. */
 int nmi_stacks_init(void);
 void nmi_stacks_exit(void);

@@ -20,7 +20,7 @@ BASE_PACKAGES=(
 	libglib2.0-dev libvirt-glib-1.0-dev libjansson-dev libyaml-dev
 	libssh-dev libdw-dev libcmocka-dev libcap-dev libpcre2-dev
 	mmdebstrap uidmap e2fsprogs xz-utils zstd kmod cpio patchelf openssh-client openssh-server bc bison flex
-	libssl-dev cppcheck xxd man-db
+	libssl-dev cppcheck xxd man-db jq
 )
 # QEMU 7.2 corrupts a 6.12 guest under TCG, libvirt 9 is too old for what we ask of it.
 BACKPORTS_PACKAGES=(

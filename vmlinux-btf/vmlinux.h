@@ -62,6 +62,8 @@ enum {
 /* Asked only whether the kernel has it; the value is relocated. */
 enum bpf_func_id {
 	BPF_FUNC_get_current_task_btf = 158,	/* 5.11 */
+	BPF_FUNC_get_func_ip = 173,		/* 5.15 */
+	BPF_FUNC_loop = 181,			/* 5.17 */
 };
 
 struct bpf_raw_tracepoint_args {
@@ -97,8 +99,10 @@ struct task_delay_info {
 };
 
 struct task_struct {
+	unsigned int flags;
 	int pid;
 	int tgid;
+	struct task_struct *real_parent;
 	struct sched_entity se;
 	struct files_struct *files;
 	struct callback_head *task_works; /* newest first */
@@ -193,6 +197,8 @@ struct bio___5_11 {			/* until 5.11 */
 
 struct kmem_cache {
 	unsigned int size;		/* bytes an object takes, padding included */
+	unsigned int object_size;
+	const char *name;
 };
 
 struct slab {				/* from 5.17; before, these are struct page's */
@@ -223,6 +229,55 @@ struct page___5_16 {
 
 struct folio {
 	unsigned long _flags_1;		/* of its second page; from 6.6 the low byte is the order */
+};
+
+/* Asked only what members they have, which tells the tracepoint's arguments. */
+struct trace_event_raw_kmem_alloc {	/* until 6.0 */
+	bool accounted;			/* 5.19 and 6.0 */
+};
+
+struct trace_event_raw_kmem_cache_alloc { /* from 6.1 */
+	const void *ptr;
+};
+
+struct trace_event_raw_percpu_alloc_percpu {
+	unsigned long call_site;	/* from 5.19 */
+};
+
+struct vmap_area {
+	unsigned long va_start, va_end;
+};
+
+/* --- modules, interrupts ---------------------------------------------------- */
+
+enum mod_mem_type {			/* from 6.4 */
+	MOD_TEXT	= 0,
+	MOD_INIT_TEXT	= 4,
+};
+
+struct module_memory {
+	void *base;
+	unsigned int size;
+};
+
+struct module {
+	char name[56];
+	struct module_memory mem[7];
+};
+
+struct module_layout {			/* until 6.3 */
+	void *base;
+	unsigned int text_size;
+};
+
+struct module___6_3 {
+	struct module_layout core_layout;
+	struct module_layout init_layout;
+};
+
+/* x86, 6.2 to 6.14; before and after, the count is a variable of its own. */
+struct pcpu_hot {
+	int preempt_count;
 };
 
 #pragma clang attribute pop

@@ -86,6 +86,11 @@ struct vx_probe_share {
 
 #define VX_PROBE_DEVICE		"vexprobe"
 #define VX_PROBE_SHARE		_IOW('V', 1, struct vx_probe_share)
+/*
+ * Waits until what was to be done later is done (settle.c). Not waited for: batches of kfree_rcu() before Linux
+ * 6.12, which drop_caches sends on their way; works that a timer still holds back.
+ */
+#define VX_PROBE_SETTLE		_IO('V', 2)
 #define VX_PROBE_CPUS_MAX	1024u
 
 _Static_assert(sizeof(struct vx_flight_slot) == 768, "slots are ABI");

@@ -59,6 +59,10 @@ enum vx_feature {
  *	FAULT		n: enum vx_fault; FLOOD: n: bytes; value: bytes written
  *	FILE_OP		s: operation (file_ops.h), a directory for it, mount point ("": not told);
  *			value: enum vx_file_result; output: what is wrong or missing, its first line stable
+ *	SETTLE		waits until what was to be done later is done: RCU's callbacks and batched frees, works that
+ *			are queued; value: 1 by vexprobe.ko, 0 by what user space can have done
+ *	RESOURCES	output: "NAME VALUE\n" lines, what the kernel holds (agent/resources.c). Caches are shrunk
+ *			for it, and open devices asked who holds them; nothing else is changed
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -79,6 +83,8 @@ enum vx_step_op {
 	VX_STEP_WRITE		= 15,
 	VX_STEP_FAULT		= 16,
 	VX_STEP_FILE_OP		= 17,
+	VX_STEP_SETTLE		= 18,
+	VX_STEP_RESOURCES	= 19,
 	VX_STEP_OPS,
 };
 
@@ -140,7 +146,9 @@ struct vx_msg_put {
 enum vx_probe_group {
 	VX_PROBES_MOUNT	= 1 << 0,	/* mount and unmount latency */
 	VX_PROBES_SLAB	= 1 << 1,	/* slab bytes per operation */
-	VX_PROBES_ALL	= (1 << 2) - 1,
+	VX_PROBES_ALLOC	= 1 << 2,	/* outstanding allocations (alloc.h, TRACED) */
+	VX_PROBES_CALLS	= 1 << 3,	/* the same of a bound module (alloc.h, CALLS): no program, vexprobe.ko's table */
+	VX_PROBES_ALL	= (1 << 4) - 1,
 };
 
 /* Sets exactly `groups` attached (0: all off) with this filter; answers VX_MSG_TRACE. */

@@ -5,131 +5,12 @@
  *
  *	bench_vexlab AGENT [cold|warm|trace|channel|step|restore]...
  */
-#include <gio/gio.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "accel.h"
-#include "error.h"
-#include "event.h"
-#include "fsutil.h"
-#include "rows.h"
-#include "session.h"
+#include "guest.h"
 #include "ssh.h"
 
 #define MOUNTPOINT "/mnt/target"
-
-struct bench {
-	struct config config;
-	struct guest_image *image;
-	struct rundir *rundir;
-	char *agent, *cachedir;
-	struct session *session;
-	guint64 step;
-	guint64 marks, bad_marks, next_mark;
-	guint64 lost, emitted;
-	gboolean icount;
-	double cpu_ns;			/* of the steps since it was zeroed */
-};
-
-static void die(const char *what, GError *error)
-{
-	fprintf(stderr, "bench: %s: %s\n", what, error ? error->message : "failed");
-	exit(1);
-}
-
-/* ---- what the guest says ------------------------------------------------------- */
-
-static void count_losses(struct bench *b, const void *payload, guint32 length)
-{
-	struct vx_msg_stats head;
-	struct vx_cpu_stats cpu;
-	guint32 i;
-
-	memcpy(&head, payload, sizeof(head));
-	b->lost = b->emitted = 0;
-	for (i = 0; i < head.cpus && sizeof(head) + (i + 1) * sizeof(cpu) <= length; i++) {
-		memcpy(&cpu, (const char *)payload + sizeof(head) + i * sizeof(cpu), sizeof(cpu));
-		b->lost += cpu.lost + cpu.lost_state;
-		b->emitted += cpu.emitted;
-	}
-}
-
-static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
-{
-	const struct vx_event *event;
-	struct vx_event_iter it;
-	struct bench *b = ctx;
-
-	if (frame->type == VX_MSG_STATS && frame->length >= sizeof(struct vx_msg_stats))
-		count_losses(b, payload, frame->length);
-	if (frame->type != VX_MSG_EVENTS)
-		return;
-	vx_event_iter_init(&it, payload, frame->length);
-	while ((event = vx_event_iter_next(&it)))
-		b->marks += event->type == VX_EVENT_MARK;
-	b->bad_marks += it.bad;
-}
-
-static void on_console(void *ctx, const void *data, gsize len)
-{
-}
-
-static void on_note(void *ctx, json_t *json)
-{
-	json_decref(json);
-}
-
-static void on_progress(void *ctx, const char *text)
-{
-}
-
-static void open_guest(struct bench *b, gboolean cold, guint ssh_port)
-{
-	g_autofree char *why = NULL;
-	const struct session_config config = {
-		.config = &b->config, .image = b->image, .agent = b->agent,
-		.cachedir = b->cachedir, .rundir = b->rundir, .driver = &vm_libvirt,
-		.accel = vm_probe_accel(b->image->kernel, b->cachedir, FALSE, &why),
-		.cold = cold, .scratch_mib = 64, .ssh_port = ssh_port, .icount = b->icount,
-	};
-	const struct session_sink sink = {
-		.frame = on_frame, .console = on_console, .note = on_note, .progress = on_progress, .ctx = b,
-	};
-	GError *error = NULL;
-
-	b->session = session_open(&config, &sink, &error);
-	if (!b->session)
-		die("no guest", error);
-}
-
-static void close_guest(struct bench *b)
-{
-	session_close(b->session);
-	b->session = NULL;
-}
-
-/* ns by the agent's own clock. */
-static double step(struct bench *b, enum vx_step_op op, const char *const *strings, gint64 n0,
-		   gint64 n1)
-{
-	struct vx_req_step req = {
-		.id = ++b->step, .op = op, .deadline_ns = 60000000000ull, .num = { n0, n1 },
-	};
-	STEP_RESULT_CLEAR struct step_result res = { 0 };
-	GError *error = NULL;
-
-	if (!session_step(b->session, &req, strings, &res, &error))
-		die("step", error);
-	if (res.msg.err || (op == VX_STEP_EXEC && res.msg.value)) {
-		fprintf(stderr, "bench: step %u: %s %s\n", op, g_strerror(-res.msg.err), res.output);
-		exit(1);
-	}
-	b->cpu_ns += (double)res.msg.cpu_ns;
-	return (double)(res.msg.end_ns - res.msg.start_ns);
-}
 
 static void prepare_ext4(struct bench *b)
 {
@@ -453,8 +334,6 @@ static void run_named(struct bench *b, const char *name)
 int main(int argc, char **argv)
 {
 	static const char *const all[] = { "cold", "warm", "trace", "channel", "step", "restore" };
-	struct config_machine machine;
-	GError *error = NULL;
 	struct bench b = { 0 };
 	int i;
 
@@ -462,24 +341,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench_vexlab AGENT [cold|warm|trace|channel|step|restore]...\n");
 		return EX_USAGE;
 	}
-	config_init(&b.config);
-	config_machine_probe(&machine);
-	g_free(config_clamp_to_machine(&b.config, &machine));
-	b.agent = g_canonicalize_filename(argv[1], NULL);
-	b.cachedir = fs_default_cachedir();
-	b.image = guest_find(b.cachedir, NULL, &error);
-	if (!b.image || !rundir_reap(NULL, NULL, &error) ||
-	    !(b.rundir = rundir_create(NULL, &error)))
-		die("set-up", error);
+	bench_init(&b, argv[1]);
 	head();
 	if (argc == 2)
 		for (i = 0; i < (int)G_N_ELEMENTS(all); i++)
 			run_named(&b, all[i]);
 	for (i = 2; i < argc; i++)
 		run_named(&b, argv[i]);
-	rundir_destroy(b.rundir);
-	guest_free(b.image);
-	g_free(b.agent);
-	g_free(b.cachedir);
+	bench_clear(&b);
 	return 0;
 }

@@ -192,9 +192,10 @@ static void failing_mount_is_a_test_failure(void **state)
 	json_decref(json);
 }
 
+/* Without a control run, in which a machine that is loaded enough may be as slow: then it is nobody's fault. */
 static void slow_operation_is_a_performance_issue(void **state)
 {
-	RAN r = run_vexlab("run", "--quiet", "--target", "faultfs", "--cycles", "3",
+	RAN r = run_vexlab("run", "--quiet", "--target", "faultfs", "--control", "none", "--cycles", "3",
 			   "--mount-options", "fill_sleep_ms=300", "--set",
 			   "thresholds.operation_ms=200", NULL);
 

@@ -19,6 +19,7 @@ struct agent {
 	struct steps *steps;
 	struct put put;
 	struct hello hello;
+	bool may_load_modules;	/* the step that runs */
 	bool may_set_clock;	/* the machine is ours */
 };
 

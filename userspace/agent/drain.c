@@ -82,7 +82,7 @@ int drain_trace(struct drain *drain, const void *payload, size_t len)
 	/* What was traced before belongs in front of the answer. */
 	drain_ring(drain);
 	err = probes_set(drain->probes, req.groups, req.fstype, req.module);
-	if (req.reset && probes_ring_fd(drain->probes) >= 0) {
+	if (req.reset) {
 		int reset_err = probes_reset(drain->probes);
 
 		err = err ?: reset_err;

@@ -82,5 +82,9 @@ int op_files(struct op_run *run);
 int op_fault(struct op_run *run);
 /* fileops.c */
 int op_file(struct op_run *run);
+/* op_settle.c */
+int op_settle(struct op_run *run);
+/* resources.c */
+int op_resources(struct op_run *run);
 
 #endif

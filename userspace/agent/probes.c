@@ -14,15 +14,18 @@
 #include <bpf/libbpf.h>
 #include <vexlab/probe_hist.h>
 #include "blackbox.h"
+#include "calls.h"
+#include "ksyms.h"
 #include "mount.skel.h"
 #include "oops.skel.h"
 #include "slab.skel.h"
 #include "probes.h"
 #include "probes_log.h"
+#include "tracer.h"
 
 #define RING_BYTES_DEFAULT	(4u << 20)
 #define WAKE_BYTES_DEFAULT	(16u << 10)
-#define PROGRAMS_MAX		64	/* of all groups together */
+#define PROGRAMS_MAX		96	/* of all groups together */
 
 struct program {
 	struct vx_probe_status status;
@@ -36,18 +39,23 @@ struct probes {
 	struct probes_options options;
 	struct mount_bpf *mount;
 	struct slab_bpf *slab;
+	struct tracer *tracer;
 	struct oops_bpf *oops;		/* goes with the mount group, where kmod-probe is */
 	struct blackbox box;
 	struct vx_probe_status box_status;
+	struct calls calls;
+	struct vx_probe_status calls_status;
 	struct ring_buffer *ring;
 	struct program programs[PROGRAMS_MAX];
 	size_t nprograms;
 	uint32_t asked;
 	uint32_t attached;
+	bool tracer_ready;
+	struct ksyms_past *past;	/* for what `tracer` has seen */
 	uint64_t step;		/* as set last, for programs loaded later */
 	uint64_t *step_at, *oops_step_at; /* where the loaded programs read it */
 	int cpus;		/* possible ones: per-CPU maps have a value for each */
-	struct vx_probe_status status[PROGRAMS_MAX + 1];
+	struct vx_probe_status status[PROGRAMS_MAX + 2];
 	size_t nstatus;
 };
 
@@ -56,6 +64,7 @@ static const char *const essential[] = {
 	"mount_enter", "mount_exit", "type_found",
 	"umount_enter", "umount_exit", "path_umount_enter", "cleanup_enter", "cleanup_exit",
 	"slab_kmalloc", "slab_kfree", "slab_cache_alloc", "slab_cache_free",
+	"alloc_kmalloc", "alloc_cache", "alloc_kfree", "alloc_cache_free", "alloc_free_bulk", "alloc_free_bulk_old",
 };
 
 static bool is_essential(const char *name)
@@ -79,6 +88,7 @@ int probes_create(const struct probes_options *options, struct probes **ret)
 	p->options = *options;
 	p->cpus = cpus;
 	p->box.device = -1;
+	p->calls.device = -1;
 	if (!p->options.ring_bytes)
 		p->options.ring_bytes = RING_BYTES_DEFAULT;
 	if (!p->options.wake_bytes)
@@ -108,7 +118,10 @@ void probes_destroy(struct probes *p)
 	detach(p, VX_PROBES_ALL);
 	ring_buffer__free(p->ring);
 	blackbox_close(&p->box);
+	calls_close(&p->calls);
 	oops_bpf__destroy(p->oops);
+	tracer_destroy(p->tracer);
+	ksyms_past_destroy(p->past);
 	slab_bpf__destroy(p->slab);
 	mount_bpf__destroy(p->mount);
 	free(p);
@@ -140,8 +153,9 @@ static enum vx_attach_kind kind_of(const struct bpf_program *prog)
 static const char *target_of(const struct bpf_program *prog)
 {
 	const char *slash = strchr(bpf_program__section_name(prog), '/');
+	const char *here = tracer_target(bpf_program__name(prog));
 
-	return slash ? slash + 1 : NULL;
+	return here ? here : slash ? slash + 1 : NULL;
 }
 
 static int list_programs(struct probes *p, struct bpf_object *object, uint32_t group)
@@ -152,7 +166,7 @@ static int list_programs(struct probes *p, struct bpf_object *object, uint32_t g
 		const char *target = target_of(bpf);
 		struct program *prog;
 
-		if (!target || find_program(p, group, bpf_program__name(bpf)))
+		if (!target || !bpf_program__autoload(bpf) || find_program(p, group, bpf_program__name(bpf)))
 			continue;
 		if (p->nprograms == PROGRAMS_MAX)
 			return -E2BIG;
@@ -257,34 +271,6 @@ static int try_load_mount(struct probes *p)
 	return err;
 }
 
-/*
- * Addresses of kernel variables, 0: not to be had. One pass, as the list is
- * long and slow to read.
- */
-static void kernel_symbols(const char *const *names, uint64_t *ret, size_t n)
-{
-	FILE *f = fopen("/proc/kallsyms", "re");
-	size_t missing = n;
-	char line[256];
-
-	memset(ret, 0, n * sizeof(*ret));
-	while (f && missing && fgets(line, sizeof(line), f)) {
-		/* "ffffffff82a01230 D page_offset_base\n"; a module's has more behind it */
-		char *symbol = strrchr(line, ' ');
-
-		for (size_t i = 0; symbol && i < n; i++) {
-			size_t len = strlen(names[i]);
-
-			if (ret[i] || strncmp(symbol + 1, names[i], len) || symbol[1 + len] != '\n')
-				continue;
-			ret[i] = strtoull(line, NULL, 16);
-			missing--;
-		}
-	}
-	if (f)
-		fclose(f);
-}
-
 static int try_load_slab(struct probes *p)
 {
 	static const char *const names[] = { "page_offset_base", "vmemmap_base" };
@@ -294,7 +280,7 @@ static int try_load_slab(struct probes *p)
 	p->slab = slab_bpf__open();
 	if (!p->slab)
 		return -errno;
-	kernel_symbols(names, at, 2);
+	ksyms_variables(names, at, 2);
 	p->slab->rodata->page_offset_base_at = at[0];
 	p->slab->rodata->vmemmap_base_at = at[1];
 	err = list_programs(p, p->slab->obj, VX_PROBES_SLAB);
@@ -307,6 +293,26 @@ static int try_load_slab(struct probes *p)
 	if (err) {
 		slab_bpf__destroy(p->slab);
 		p->slab = NULL;
+	}
+	return err;
+}
+
+static int try_load_tracer(struct probes *p)
+{
+	struct bpf_object *object;
+	int err = tracer_open(&p->tracer);
+
+	if (err)
+		return err;
+	object = tracer_object(p->tracer);
+	err = list_programs(p, object, VX_PROBES_ALLOC);
+	if (!err) {
+		leave_out_known(p, object, VX_PROBES_ALLOC);
+		err = tracer_load(p->tracer);
+	}
+	if (err) {
+		tracer_destroy(p->tracer);
+		p->tracer = NULL;
 	}
 	return err;
 }
@@ -370,10 +376,11 @@ static void load_blackbox(struct probes *p)
 
 static int load(struct probes *p, uint32_t group)
 {
-	int (*try_load)(struct probes *) = group == VX_PROBES_SLAB ? try_load_slab : try_load_mount;
+	int (*try_load)(struct probes *) = group == VX_PROBES_SLAB ? try_load_slab :
+					   group == VX_PROBES_ALLOC ? try_load_tracer : try_load_mount;
 	int err;
 
-	if (group == VX_PROBES_SLAB ? !!p->slab : !!p->mount)
+	if (group == VX_PROBES_SLAB ? !!p->slab : group == VX_PROBES_ALLOC ? !!p->tracer : !!p->mount)
 		return 0;
 	do {
 		probes_log_start();
@@ -502,18 +509,84 @@ static int set_slab(struct probes *p, bool on)
 	return err;
 }
 
+/* No program, but a way to know of the target all the same. */
+static int set_calls(struct probes *p, bool on)
+{
+	struct vx_probe_status *status = &p->calls_status;
+	int err = on ? calls_open(&p->calls) : 0;
+
+	/* The mapping stays: a step's thread may be about to stamp it. */
+	if (!on || err) {
+		p->attached &= ~(uint32_t)VX_PROBES_CALLS;
+		status->name[0] = '\0';
+	} else {
+		p->attached |= VX_PROBES_CALLS;
+		calls_set_step(&p->calls, __atomic_load_n(&p->step, __ATOMIC_SEQ_CST));
+	}
+	if (!on)
+		return 0;
+	*status = (struct vx_probe_status){ .name = "calls", .target = "vexprobe", .err = err };
+	status->kind = err ? VX_ATTACH_NOT : VX_ATTACH_TRACEPOINT;
+	if (err)
+		snprintf(status->why, sizeof(status->why), "%s", err == -ENOENT ? "the module vexprobe is not loaded" :
+			 strerror(-err));
+	return err;
+}
+
+/*
+ * The programs find the module's text when it is loaded; of one that is there already, they are told. `anew`: our own
+ * programs and trampolines have got names of their own, too.
+ */
+static void name_module(struct probes *p, const char *module, bool anew)
+{
+	uint64_t start = 0, end = 0;
+
+	if (ksyms_past_update(p->past, tracer_generation(p->tracer), anew) || !*module ||
+	    ksyms_past_range(p->past, module, &start, &end))
+		start = end = 0;
+	tracer_set_module(p->tracer, module, start, end - start);
+}
+
+/* Nothing is remembered from before: what was freed meanwhile is not known. */
+static int set_tracer(struct probes *p, bool on, const char *module)
+{
+	bool was_on = p->attached & VX_PROBES_ALLOC;
+	int err;
+
+	if (!on) {
+		detach(p, VX_PROBES_ALLOC);
+		return 0;
+	}
+	err = load(p, VX_PROBES_ALLOC);
+	if (!err && !p->past)
+		err = ksyms_past_create(&p->past);
+	if (!err && !was_on)
+		err = tracer_reset(p->tracer);
+	if (err)
+		return err;
+	__atomic_store_n(&p->tracer_ready, true, __ATOMIC_SEQ_CST);
+	tracer_set_step(p->tracer, __atomic_load_n(&p->step, __ATOMIC_SEQ_CST));
+	err = attach(p, tracer_object(p->tracer), VX_PROBES_ALLOC);
+	if (!err)
+		name_module(p, module, !was_on);
+	return err;
+}
+
 int probes_set(struct probes *p, uint32_t groups, const char *fstype, const char *module)
 {
 	int err;
 
-	(void)module;	/* for programs on the module's own functions */
 	p->asked = groups;
-	if (groups & ~(uint32_t)VX_PROBES_ALL || (groups && !(groups & VX_PROBES_MOUNT)))
+	if (groups & ~(uint32_t)VX_PROBES_ALL || (groups & VX_PROBES_SLAB && !(groups & VX_PROBES_MOUNT)))
 		return -EINVAL;
-	if (!groups) {
+	err = set_calls(p, groups & VX_PROBES_CALLS);
+	if (err)
+		return err;
+	if (!(groups & ~(uint32_t)VX_PROBES_CALLS)) {
 		if (p->mount)
 			set_slab(p, false);
-		detach(p, VX_PROBES_ALL);
+		set_tracer(p, false, "");
+		detach(p, VX_PROBES_ALL & ~(uint32_t)VX_PROBES_CALLS);
 		return 0;
 	}
 	err = load_mount(p);
@@ -529,7 +602,8 @@ int probes_set(struct probes *p, uint32_t groups, const char *fstype, const char
 		if (p->oops)
 			attach(p, p->oops->obj, VX_PROBES_MOUNT);
 	}
-	return set_slab(p, groups & VX_PROBES_SLAB);
+	err = set_slab(p, groups & VX_PROBES_SLAB);
+	return err ? err : set_tracer(p, groups & VX_PROBES_ALLOC, module);
 }
 
 uint32_t probes_groups(const struct probes *p)
@@ -545,6 +619,8 @@ size_t probes_status(struct probes *p, const struct vx_probe_status **ret)
 			p->status[p->nstatus++] = p->programs[i].status;
 	if (p->asked && p->box_status.name[0])
 		p->status[p->nstatus++] = p->box_status;
+	if (p->calls_status.name[0])
+		p->status[p->nstatus++] = p->calls_status;
 	*ret = p->status;
 	return p->nstatus;
 }
@@ -562,6 +638,37 @@ void probes_set_step(struct probes *p, uint64_t step)
 	at = __atomic_load_n(&p->oops_step_at, __ATOMIC_SEQ_CST);
 	if (at)
 		__atomic_store_n(at, step, __ATOMIC_SEQ_CST);
+	calls_set_step(&p->calls, step);
+	if (__atomic_load_n(&p->tracer_ready, __ATOMIC_SEQ_CST))
+		tracer_set_step(p->tracer, step);
+}
+
+void probes_watch(struct probes *p, bool on)
+{
+	if (p->tracer)
+		tracer_watch(p->tracer, on);
+}
+
+void probes_modules_changed(struct probes *p)
+{
+	if (p->attached & VX_PROBES_ALLOC)
+		ksyms_past_update(p->past, tracer_generation(p->tracer), false);
+	if (p->attached & VX_PROBES_CALLS)
+		calls_modules_changed(&p->calls);
+}
+
+const struct calls *probes_calls(const struct probes *p)
+{
+	return p->attached & VX_PROBES_CALLS ? &p->calls : NULL;
+}
+
+int probes_tracer(struct probes *p, struct tracer **ret, struct ksyms_past **past)
+{
+	if (!(p->attached & VX_PROBES_ALLOC))
+		return -ENODATA;
+	*ret = p->tracer;
+	*past = p->past;
+	return 0;
 }
 
 int probes_ring_fd(const struct probes *p)
@@ -667,8 +774,15 @@ int probes_reset(struct probes *p)
 {
 	int err;
 
+	if (p->attached & VX_PROBES_CALLS) {
+		err = calls_clear(&p->calls);
+		if (err)
+			return err;
+	}
 	if (!p->mount)
 		return 0;
 	err = zero_percpu(p, p->mount->maps.hists);
-	return err ? err : zero_percpu(p, p->mount->maps.cpu_stats);
+	if (!err)
+		err = zero_percpu(p, p->mount->maps.cpu_stats);
+	return err || !p->tracer ? err : tracer_reset(p->tracer);
 }

@@ -13,6 +13,7 @@
 #ifndef VEXLAB_PROBES_H
 #define VEXLAB_PROBES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vexlab/event.h>
@@ -20,6 +21,9 @@
 #include <vexlab/request.h>
 
 struct probes;
+struct tracer;
+struct calls;
+struct ksyms_past;
 
 /*
  * One record, `size` bytes as the kernel wrote them; valid only during the
@@ -61,6 +65,17 @@ size_t probes_status(struct probes *p, const struct vx_probe_status **ret);
 /* The step that operations begun from now on are blamed on; 0: none. Any thread. */
 void probes_set_step(struct probes *p, uint64_t step);
 
+/*
+ * VX_PROBES_ALLOC. Do the threads of this process, but for the main one, work on the target now? Modules may have come
+ * or gone: their names are looked at while they can be.
+ */
+void probes_watch(struct probes *p, bool on);
+void probes_modules_changed(struct probes *p);
+/* Owned by `p`. -ENODATA: not attached. */
+int probes_tracer(struct probes *p, struct tracer **ret, struct ksyms_past **past);
+/* The wrappers' table; NULL: not on. */
+const struct calls *probes_calls(const struct probes *p);
+
 /* For poll(2), readable at a wake-up; -1 as long as nothing is loaded. */
 int probes_ring_fd(const struct probes *p);
 /* Calls back for every record there is; returns how many, or -errno. */
@@ -83,7 +98,7 @@ int probes_hist(struct probes *p, enum vx_op op, unsigned int phase, struct vx_h
 int probes_cpu_stats(struct probes *p, struct vx_cpu_stats *ret, size_t max);
 size_t probes_ring_bytes(const struct probes *p);
 
-/* Histograms and counters to zero. */
+/* Histograms and counters to zero; what is outstanding is forgotten. */
 int probes_reset(struct probes *p);
 
 #endif

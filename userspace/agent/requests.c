@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "agent.h"
+#include "allocs.h"
 #include "clock.h"
 
 void agent_log(struct agent *agent, const char *format, ...)
@@ -54,6 +55,26 @@ static int on_hello(struct agent *agent, const void *payload, size_t len)
 	return 0;
 }
 
+/* What does not touch the target leaves no allocations of it behind. */
+static bool is_on_target(uint32_t op)
+{
+	switch (op) {
+	case VX_STEP_EXEC:
+	case VX_STEP_SLEEP:
+	case VX_STEP_NOP:
+	case VX_STEP_FAULT:
+	case VX_STEP_SETTLE:
+	case VX_STEP_RESOURCES:
+		return false;
+	}
+	return true;
+}
+
+static bool may_load_modules(uint32_t op)
+{
+	return op == VX_STEP_INSMOD || op == VX_STEP_MODPROBE || op == VX_STEP_MOUNT;
+}
+
 static int on_step(struct agent *agent, const void *payload, size_t len)
 {
 	struct vx_req_step req = { 0 };
@@ -64,13 +85,18 @@ static int on_step(struct agent *agent, const void *payload, size_t len)
 	memcpy(&req, payload, sizeof(req));
 	msg.id = req.id;
 	/* Before the worker starts, so that its first event bears the step. */
-	if (!steps_running(agent->steps, NULL))
+	if (!steps_running(agent->steps, NULL)) {
 		probes_set_step(agent->drain.probes, req.id);
+		probes_watch(agent->drain.probes, is_on_target(req.op));
+		agent->may_load_modules = may_load_modules(req.op);
+	}
 	msg.err = steps_start(agent->steps, payload, len);
 	if (!msg.err)
 		return 0;
-	if (msg.err != -EBUSY)
+	if (msg.err != -EBUSY) {
+		probes_watch(agent->drain.probes, false);
 		probes_set_step(agent->drain.probes, 0);
+	}
 	if (!msg.id)
 		return msg.err;
 	outbox_add(&agent->out, VX_MSG_STEP, &msg, sizeof(msg), NULL, 0);
@@ -81,7 +107,10 @@ static void on_step_done(void *arg, const struct vx_msg_step *msg, const char *o
 {
 	struct agent *agent = arg;
 
+	probes_watch(agent->drain.probes, false);
 	probes_set_step(agent->drain.probes, 0);
+	if (agent->may_load_modules)
+		probes_modules_changed(agent->drain.probes);
 	/* What the step caused comes before its answer, as far as there is room. */
 	drain_ring(&agent->drain);
 	outbox_add(&agent->out, VX_MSG_STEP, msg, sizeof(*msg), output, len);
@@ -121,6 +150,11 @@ static int on_trace(struct agent *agent, const void *payload, size_t len)
 	return drain_trace(&agent->drain, payload, len);
 }
 
+static int on_allocs(struct agent *agent, const void *payload, size_t len)
+{
+	return allocs_answer(&agent->out, agent->drain.probes, payload, len);
+}
+
 static int on_marks(struct agent *agent, const void *payload, size_t len)
 {
 	return drain_marks(&agent->drain, payload, len);
@@ -146,6 +180,7 @@ static const struct {
 	{ VX_REQ_FLUSH,		"flush",	on_flush },
 	{ VX_REQ_MARKS,		"marks",	on_marks },
 	{ VX_REQ_CANCEL,	"cancel",	on_cancel },
+	{ VX_REQ_ALLOCS,	"allocs",	on_allocs },
 };
 
 void requests_handle(void *ctx, const struct vx_frame *frame, const void *payload)

@@ -64,7 +64,8 @@ const char *vx_step_op_name(unsigned int op)
 		[VX_STEP_DROP_CACHES] = "drop_caches", [VX_STEP_READ] = "read",
 		[VX_STEP_FILES] = "files", [VX_STEP_SLEEP] = "sleep", [VX_STEP_NOP] = "nop",
 		[VX_STEP_STATFS] = "statfs", [VX_STEP_WRITE] = "write",
-		[VX_STEP_FAULT] = "fault", [VX_STEP_FILE_OP] = "file_op",
+		[VX_STEP_FAULT] = "fault", [VX_STEP_FILE_OP] = "file_op", [VX_STEP_SETTLE] = "settle",
+		[VX_STEP_RESOURCES] = "resources",
 	};
 
 	return op < VX_STEP_OPS && names[op] ? names[op] : "?";

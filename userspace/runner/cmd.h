@@ -8,6 +8,7 @@
 int cmd_run(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_leaks(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_guest(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);

@@ -17,7 +17,7 @@ struct options {
 	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
 	char *snapshot;
 	char **set;
-	int cycles, warmup, memory, vcpus;
+	int cycles, warmup, rounds, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump;
 };
 
@@ -107,6 +107,7 @@ static gboolean make_config(const struct options *o, struct config *config, GErr
 			return FALSE;
 	return set_number(config, "--cycles", "scenario.cycles", o->cycles, error) &&
 	       set_number(config, "--warmup", "scenario.warmup", o->warmup, error) &&
+	       set_number(config, "--rounds", "scenario.rounds", o->rounds, error) &&
 	       set_number(config, "--memory", "vm.memory_mib", o->memory, error) &&
 	       set_number(config, "--vcpus", "vm.vcpus", o->vcpus, error);
 }
@@ -310,13 +311,14 @@ static void defaults(struct options *o)
 
 int cmd_run(int argc, char **argv)
 {
-	struct options o = { .cycles = -1, .warmup = -1, .memory = -1, .vcpus = -1 };
+	struct options o = { .cycles = -1, .warmup = -1, .rounds = -1, .memory = -1, .vcpus = -1 };
 	const GOptionEntry entries[] = {
 		STR("target", target, "Filesystem under test: a name or a YAML file (ext4)", "NAME"),
 		STR("scenario", scenario, "What to do with it (mount-cycles)", "NAME"),
 		STR("source", source, "Source folder of a target that is built", "DIR"),
-		INT("cycles", cycles, "Measured cycles (100)", "N"),
+		INT("cycles", cycles, "Measured cycles; of a leak hunt, those of its first round (100)", "N"),
 		INT("warmup", warmup, "Cycles before them (5)", "N"),
+		INT("rounds", rounds, "Scenario leak-hunt: loads and unloads, at most five times as many where it takes them (2)", "N"),
 		STR("mount-options", mount_options, "Instead of the target's", "LIST"),
 		STR("module-params", params, "More parameters for insmod", "\"a=1 b=2\""),
 		STR("faults", faults, "Scenario faults: only these (all)", "oops@write,..."),

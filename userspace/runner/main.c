@@ -17,6 +17,7 @@ static const struct {
 } commands[] = {
 	{ "run", cmd_run, "Boot a guest, drive a filesystem through a scenario, judge it" },
 	{ "report", cmd_report, "Make the reports of a run again from its record" },
+	{ "leaks", cmd_leaks, "What a leak hunt has found, site by site" },
 	{ "replay", cmd_replay, "Do again what led to a finding, and say whether it comes back" },
 	{ "guest", cmd_guest, "Build, list or remove guest images" },
 	{ "snapshot", cmd_snapshot, "Keep guests at a point of a target's set-up; check and remove them" },

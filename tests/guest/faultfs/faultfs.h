@@ -13,6 +13,7 @@
 struct faultfs {
 	struct faults faults;
 	struct buffer_head *super;	/* from fill_super to put_super */
+	atomic_long_t pages;		/* in files */
 };
 
 /* super.c */
@@ -21,5 +22,7 @@ void faultfs_kill_sb(struct super_block *sb);
 
 /* inode.c: NULL when out of memory. */
 struct inode *faultfs_new_inode(struct super_block *sb, const struct inode *dir, umode_t mode, dev_t dev);
+void faultfs_evict_inode(struct inode *inode);
+int faultfs_statfs(struct dentry *dentry, struct kstatfs *st);
 
 #endif

@@ -1,18 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Files and directories in memory, as ramfs has them. */
+/* Files and directories in memory, as ramfs has them, but for a limit. */
+#include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
+#include <linux/statfs.h>
+#include <linux/uio.h>
 
 #include "compat.h"
 #include "faultfs.h"
+#include "leak.h"
 
 static const struct inode_operations faultfs_dir_ops;
 
+static unsigned int space_kib = 64 << 10;
+module_param(space_kib, uint, 0644);
+MODULE_PARM_DESC(space_kib, "what all files of a mount may hold together; 0: all there is");
+
+/* i_private of a file: its pages as far as they are in the mount's count. */
+static void count_pages(struct inode *inode, unsigned long pages)
+{
+	struct faultfs *fs = inode->i_sb->s_fs_info;
+	unsigned long counted = (unsigned long)xchg(&inode->i_private, (void *)pages);
+
+	atomic_long_add(pages - counted, &fs->pages);
+}
+
+static bool is_full(const struct super_block *sb, size_t more)
+{
+	const struct faultfs *fs = sb->s_fs_info;
+	u64 space = (u64)READ_ONCE(space_kib) << 10;
+
+	return space && ((u64)atomic_long_read(&fs->pages) << PAGE_SHIFT) + more > space;
+}
+
+int faultfs_statfs(struct dentry *dentry, struct kstatfs *st)
+{
+	const struct faultfs *fs = dentry->d_sb->s_fs_info;
+	u64 pages = (u64)READ_ONCE(space_kib) << 10 >> PAGE_SHIFT;
+	u64 used = atomic_long_read(&fs->pages);
+
+	simple_statfs(dentry, st);
+	st->f_blocks = pages;
+	st->f_bfree = st->f_bavail = used < pages ? pages - used : 0;
+	return 0;
+}
+
 static ssize_t faultfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	int err = faults_strike(NULL, FAULT_AT_WRITE);
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t n = faults_strike(NULL, FAULT_AT_WRITE);
 
-	return err ? err : generic_file_write_iter(iocb, from);
+	if (n)
+		return n;
+	leaks_strike(LEAK_AT_WRITE, inode->i_sb);
+	if (is_full(inode->i_sb, iov_iter_count(from))) {
+		leaks_strike(LEAK_AT_ENOSPC, inode->i_sb);
+		return -ENOSPC;
+	}
+	n = generic_file_write_iter(iocb, from);
+	count_pages(inode, READ_ONCE(inode->i_mapping->nrpages));
+	return n;
+}
+
+static int faultfs_setattr(IDMAP_PARAM struct dentry *dentry, struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int err = simple_setattr(IDMAP_ARG dentry, attr);
+
+	if (!err && (attr->ia_valid & ATTR_SIZE))
+		count_pages(inode, READ_ONCE(inode->i_mapping->nrpages));
+	return err;
+}
+
+void faultfs_evict_inode(struct inode *inode)
+{
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (S_ISREG(inode->i_mode))
+		count_pages(inode, 0);
 }
 
 static const struct file_operations faultfs_file_ops = {
@@ -25,7 +90,7 @@ static const struct file_operations faultfs_file_ops = {
 };
 
 static const struct inode_operations faultfs_file_inode_ops = {
-	.setattr	= simple_setattr,
+	.setattr	= faultfs_setattr,
 	.getattr	= simple_getattr,
 };
 
@@ -74,6 +139,7 @@ static int make_node(struct inode *dir, struct dentry *dentry, umode_t mode, dev
 		return -ENOSPC;
 	compat_pin(dentry, inode);
 	compat_touch(dir);
+	leaks_strike(LEAK_AT_CREATE, dir->i_sb);
 	return 0;
 }
 

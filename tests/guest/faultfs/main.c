@@ -3,6 +3,7 @@
 #include <linux/module.h>
 
 #include "faultfs.h"
+#include "leak.h"
 
 static struct file_system_type faultfs_type = {
 	.owner			= THIS_MODULE,
@@ -17,7 +18,10 @@ static int __init faultfs_init(void)
 {
 	int err = faults_strike(NULL, FAULT_AT_INIT);
 
-	return err ? err : register_filesystem(&faultfs_type);
+	if (err)
+		return err;
+	leaks_strike(LEAK_AT_INIT, NULL);
+	return register_filesystem(&faultfs_type);
 }
 
 static void __exit faultfs_exit(void)
@@ -25,6 +29,8 @@ static void __exit faultfs_exit(void)
 	unregister_filesystem(&faultfs_type);
 	faults_strike(NULL, FAULT_AT_EXIT);
 	menu_exit();
+	leak_late_exit();
+	leak_kinds_exit();
 }
 
 module_init(faultfs_init);

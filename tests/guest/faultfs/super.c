@@ -4,6 +4,7 @@
 
 #include "compat.h"
 #include "faultfs.h"
+#include "leak.h"
 
 static struct faultfs *faultfs_of(const struct super_block *sb)
 {
@@ -30,6 +31,7 @@ static void faultfs_put_super(struct super_block *sb)
 	struct faultfs *fs = faultfs_of(sb);
 
 	faults_strike(&fs->faults, FAULT_AT_PUT_SUPER);
+	leaks_strike(LEAK_AT_PUT, sb);
 	if (!sb_rdonly(sb))
 		set_state(sb, FAULTFS_CLEAN);
 	brelse(fs->super);
@@ -44,7 +46,8 @@ static int faultfs_show_options(struct seq_file *m, struct dentry *root)
 
 static const struct super_operations faultfs_super_ops = {
 	.put_super	= faultfs_put_super,
-	.statfs		= simple_statfs,
+	.evict_inode	= faultfs_evict_inode,
+	.statfs		= faultfs_statfs,
 	.show_options	= faultfs_show_options,
 };
 
@@ -97,10 +100,13 @@ static int faultfs_fill_super(struct super_block *sb, struct fs_context *fc)
 		goto err_super;
 	/* Frees the inode when it fails. */
 	sb->s_root = d_make_root(faultfs_new_inode(sb, NULL, S_IFDIR | 0755, 0));
-	if (sb->s_root)
+	if (sb->s_root) {
+		leaks_strike(LEAK_AT_FILL, sb);
 		return 0;
+	}
 	err = -ENOMEM;
 err_super:
+	leaks_strike(LEAK_AT_FILL_ERROR, sb);
 	brelse(fs->super);
 	fs->super = NULL;
 	return err;
@@ -117,6 +123,9 @@ static int faultfs_parse_param(struct fs_context *fc, struct fs_parameter *param
 	struct fs_parse_result result;
 	int id = fs_parse(fc, fault_parameters, param, &result);
 
+	/* The device comes by here too, and is not ours to take. */
+	if (id < 0 && strcmp(param->key, "source"))
+		leaks_strike(LEAK_AT_FILL_ERROR, NULL);
 	if (id < 0)
 		return id;
 	fs->faults.value[id] = result.uint_32;
@@ -155,6 +164,8 @@ int faultfs_init_context(struct fs_context *fc)
 	if (!fs)
 		return -ENOMEM;
 	faults_init(&fs->faults);
+	if (fc->purpose == FS_CONTEXT_FOR_MOUNT)
+		leaks_cycle();
 	fc->s_fs_info = fs;
 	fc->ops = &faultfs_context_ops;
 	return 0;

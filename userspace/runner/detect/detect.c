@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "detect.h"
+#include "leak.h"
 
 static const struct detector *const detectors[] = {
 	&detector_console,
@@ -9,6 +10,7 @@ static const struct detector *const detectors[] = {
 	&detector_guest,
 	&detector_step,		/* behind all who tell of crashes, for which steps end too */
 	&detector_latency,
+	&detector_leak,
 };
 
 struct detect {
@@ -68,6 +70,7 @@ static void note_step(struct detect_now *now, const json_t *step)
 
 	now->step = (guint64)json_integer_value(json_object_get(step, "id"));
 	now->cycle = (guint64)json_integer_value(json_object_get(step, "cycle"));
+	now->may_fail = json_is_true(json_object_get(step, "may_fail"));
 	now->on_target = json_is_true(json_object_get(step, "target"));
 	g_strlcpy(now->step_name, name ? name : "", sizeof(now->step_name));
 	g_strlcpy(now->step_kind, kind ? kind : "", sizeof(now->step_kind));
@@ -121,4 +124,14 @@ GPtrArray *detect_finish(struct detect *detect)
 		if (detectors[i]->finish)
 			detectors[i]->finish(detect->state[i], &detect->now, findings);
 	return or_null(findings);
+}
+
+struct leaks *detect_leaks(const struct detect *detect)
+{
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(detectors); i++)
+		if (detectors[i] == &detector_leak && detect->state[i])
+			return detector_leak_state(detect->state[i]);
+	return NULL;
 }

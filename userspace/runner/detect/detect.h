@@ -19,6 +19,7 @@ struct detect_now {
 	char step_name[VX_NAME_LEN];
 	char step_kind[16];		/* "load", "unload", "mkfs", "mount", ... as run/ names them */
 	gboolean on_target;		/* the step exercises the target (not our own set-up) */
+	gboolean may_fail;		/* it is to provoke an error: that it fails is no finding, a crash is */
 };
 
 /* Silence of the console after which a report that has seen its end is complete. */
@@ -57,7 +58,7 @@ struct detector {
 	void (*finish)(gpointer state, const struct detect_now *now, GPtrArray *findings);
 };
 
-extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest;
+extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak;
 
 struct detect;
 
@@ -70,5 +71,9 @@ GPtrArray *detect_feed(struct detect *detect, const struct rec_entry *entry);
 /* No entry has come by now: the same as detect_feed, for what waits for silence. */
 GPtrArray *detect_idle(struct detect *detect, guint64 monotonic_ns);
 GPtrArray *detect_finish(struct detect *detect);
+
+struct leaks;
+/* What the detector of leaks knows (leak.h); NULL before the run's entry. Lives as long as `detect`. */
+struct leaks *detect_leaks(const struct detect *detect);
 
 #endif

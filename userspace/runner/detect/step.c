@@ -238,6 +238,8 @@ static void on_step(struct step_state *st, const struct detect_now *now, const s
 	/* A program's exit status is its error. */
 	if (msg.id != now->step || (!msg.err && (strcmp(now->step_kind, "exec") || !msg.value)))
 		return;
+	if (now->may_fail && msg.err != -ETIMEDOUT && msg.err != -EOWNERDEAD)
+		return;
 	if (!was_killed(&msg)) {
 		g_ptr_array_add(findings, judge(st, now, entry, &msg));
 	} else if (st->crash_step != msg.id) {

@@ -81,7 +81,7 @@ struct symbolizer *evidence_symbolizer(const char *dir, const struct analysis *a
 
 /* ---- the guilty line -------------------------------------------------------------------- */
 
-static char *place_of(const struct symbolizer *sym, const struct stack_frame *frame)
+char *evidence_place(const struct symbolizer *sym, const struct stack_frame *frame)
 {
 	GPtrArray *places;
 	char *text = NULL;
@@ -107,7 +107,7 @@ static char *find_location(const struct symbolizer *sym, const struct finding *f
 			stack_frame_parse(g_ptr_array_index(finding->lines, i));
 		g_autofree char *place = NULL;
 
-		if (!frame || !frame->module || frame->unsure || !(place = place_of(sym, frame)))
+		if (!frame || !frame->module || frame->unsure || !(place = evidence_place(sym, frame)))
 			continue;
 		if (!g_strcmp0(frame->function, finding->function))
 			return g_steal_pointer(&place);

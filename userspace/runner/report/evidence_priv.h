@@ -8,5 +8,7 @@
 
 /* With the run's modules as far as their files are still there. Never NULL. */
 struct symbolizer *evidence_symbolizer(const char *dir, const struct analysis *an);
+/* "file:line" of a frame, NULL: not known. Caller frees. */
+char *evidence_place(const struct symbolizer *sym, const struct stack_frame *frame);
 
 #endif

@@ -90,6 +90,14 @@ static gboolean write_faults(const char *dir, const struct analysis *an, GError 
 	return !text || write_text(dir, "faults.md", text, strlen(text), error);
 }
 
+static gboolean write_leaks(const char *dir, const struct analysis *an, GError **error)
+{
+	g_autofree char *folded = report_leaks_folded(an);
+
+	return !folded || (write_json(dir, "leaks.json", report_leaks(dir, an), error) &&
+			   write_text(dir, "leaks.folded", folded, strlen(folded), error));
+}
+
 gboolean report_write_files(const char *dir, struct analysis *an, const struct verdict *v,
 			    GError **error)
 {
@@ -104,5 +112,6 @@ gboolean report_write_files(const char *dir, struct analysis *an, const struct v
 	       write_json(dir, "comprehensive_report.json", report_comprehensive(an, v), error) &&
 	       write_json(dir, metrics, report_metrics(an), error) &&
 	       write_text(dir, crashes, crash_log, strlen(crash_log), error) &&
-	       write_crash_lines(dir, an, error) && write_faults(dir, an, error) && write_performance_lines(dir, an, error);
+	       write_crash_lines(dir, an, error) && write_faults(dir, an, error) &&
+	       write_leaks(dir, an, error) && write_performance_lines(dir, an, error);
 }

@@ -25,13 +25,22 @@ char *report_faults(const struct analysis *an);
 json_t *report_file_operations(const struct analysis *an);
 /* The same for a terminal: how many, and those that are not done. Caller frees. */
 char *report_file_operations_text(const struct analysis *an);
+/*
+ * Of a leak hunt, all from the record; `dir` is the run's, for its module's debug information. NULL: there was no hunt.
+ * JSON (new reference): sites with their stacks and verdicts, checkpoints, other resources. Text: a table; `all` with
+ * what was acquitted and why, and with stacks. Folded: a stack a line, outermost first, with its bytes, of what
+ * leaks or is suspected. Caller frees.
+ */
+json_t *report_leaks(const char *dir, const struct analysis *an);
+char *report_leaks_text(const char *dir, const struct analysis *an, gboolean all);
+char *report_leaks_folded(const struct analysis *an);
 /* What a terminal shows at the end; `colour` for a terminal that wants it. Caller frees. */
 char *report_summary(const char *dir, const struct analysis *an, const struct verdict *verdict,
 		     gboolean colour);
 
 /*
  * Writes comprehensive_report.json, performance_metrics_*.json, crash_detection_*.log and
- * crash_events.jsonl, performance_events.jsonl, faults.md where there are any, and the findings' evidence (evidence.h, which it
+ * crash_events.jsonl, performance_events.jsonl, faults.md, leaks.json and leaks.folded where there are any, and the findings' evidence (evidence.h, which it
  * assigns) into `dir`, each whole or not at all.
  */
 gboolean report_write_files(const char *dir, struct analysis *an,

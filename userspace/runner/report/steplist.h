@@ -22,7 +22,7 @@ guint64 steplist_feed(struct steplist *list, const struct rec_entry *entry);
 
 /* Everything since the guest was ready: steps and requests, in order. */
 guint steplist_length(const struct steplist *list);
-/* As recorded, with "do" ("step", "put", "trace") for all. New reference; NULL: the record is damaged there. */
+/* As recorded, with "do" ("step", "put", "trace", "leak") for all. New reference; NULL: the record is damaged there. */
 json_t *steplist_action(const struct steplist *list, guint i);
 /* The point that the guest was last at, and how many of the actions it has behind it. */
 const char *steplist_point(const struct steplist *list);

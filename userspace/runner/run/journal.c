@@ -467,6 +467,11 @@ const GPtrArray *journal_findings(const struct journal *jn)
 	return jn->findings;
 }
 
+struct leaks *journal_leaks(const struct journal *jn)
+{
+	return detect_leaks(jn->detect);
+}
+
 const char *journal_dir(const struct journal *jn)
 {
 	return jn->dir;

@@ -50,6 +50,8 @@ void journal_finish(struct journal *journal);
 const GError *journal_error(const struct journal *journal);
 /* Findings so far: struct finding *, borrowed; without their lines, which are in the record. */
 const GPtrArray *journal_findings(const struct journal *journal);
+/* What is known of leaks so far (detect/leak.h), NULL before the run's entry. Borrowed. */
+struct leaks *journal_leaks(const struct journal *journal);
 const char *journal_dir(const struct journal *journal);
 
 #endif

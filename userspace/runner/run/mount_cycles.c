@@ -8,25 +8,10 @@
 
 #define SLAB_CYCLES	8
 #define FAILURES_MAX	3	/* in a row, then more of the same proves nothing */
-#define CHECK_FILES	16
-#define CHECK_BYTES	8192
-
-static gboolean file_work(struct run *run, GError **error)
-{
-	const char *strings[] = { run->mountpoint, NULL };
-	const struct step_spec spec = {
-		.op = VX_STEP_FILES, .kind = "files", .on_target = TRUE, .name = "file work",
-		.strings = strings, .num = { CHECK_FILES, CHECK_BYTES },
-	};
-	enum step_outcome outcome;
-
-	return run_step(run, &spec, &outcome, NULL, error);
-}
-
 /* *good FALSE: this cycle failed. */
 static gboolean one_cycle(struct run *run, gboolean with_files, gboolean *good, GError **error)
 {
-	enum step_outcome mounted, unmounted;
+	enum step_outcome mounted, unmounted, worked;
 
 	run->cycle++;
 	*good = FALSE;
@@ -34,7 +19,7 @@ static gboolean one_cycle(struct run *run, gboolean with_files, gboolean *good, 
 		return FALSE;
 	if (mounted != STEP_OK || run_guest_is_hurt(run))
 		return TRUE;
-	if (with_files && !file_work(run, error))
+	if (with_files && !run_file_work(run, &worked, error))
 		return FALSE;
 	if (!run_umount(run, &unmounted, error))
 		return FALSE;

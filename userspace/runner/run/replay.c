@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "evidence.h"
+#include "leak.h"
 #include "replay.h"
 #include "report.h"
 #include "run_priv.h"
@@ -136,6 +137,8 @@ static gboolean do_step(struct run *run, const json_t *json, gboolean *stuck, GE
 		.on_target = json_is_true(json_object_get(json, "target")),
 		.name = text_of(json, "name", "?"),
 		.deadline_ms = (guint)json_integer_value(json_object_get(json, "deadline_ms")),
+		.may_fail = json_is_true(json_object_get(json, "may_fail")),
+		.way = json_string_value(json_object_get(json, "way")),
 	};
 	size_t i;
 
@@ -201,6 +204,16 @@ static gboolean do_trace(struct run *run, const json_t *json, GError **error)
 	return session_trace(run->session, &req, &msg, error);
 }
 
+/* What a leak hunt noted, and what it asked for then: the verdict is made of this guest's answers. */
+static gboolean do_leak(struct run *run, const json_t *json, GError **error)
+{
+	const enum vx_alloc_source source = strcmp(text_of(json, "source", ""), "calls") ? VX_ALLOCS_TRACED : VX_ALLOCS_CALLS;
+	struct vx_msg_allocs msg;
+
+	journal_json(run->journal, VX_REC_REQUEST, json_deep_copy(json));
+	return strcmp(text_of(json, "event", ""), "leak-checkpoint") || session_allocs(run->session, source, &msg, error);
+}
+
 static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, GError **error)
 {
 	const char *what = text_of(json, "do", "");
@@ -211,6 +224,8 @@ static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, 
 		return do_put(run, json, error);
 	if (!strcmp(what, "trace"))
 		return do_trace(run, json, error);
+	if (!strcmp(what, "leak"))
+		return do_leak(run, json, error);
 	if (!strcmp(what, "dump"))
 		return TRUE;	/* did nothing to the guest */
 	return damaged(error);
@@ -347,6 +362,8 @@ static const struct finding *choose_finding(const struct replay *rp, GError **er
 static gboolean read_steps(struct replay *rp, GError **error)
 {
 	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(rp->req->dir, error);
+	/* Of a leak the step tells where it was made; what proves it comes after the last of the hunt. */
+	const gboolean by_step = rp->finding->step && !leak_is_of_hunt(rp->finding);
 	struct rec_entry entry;
 	guint i;
 
@@ -356,7 +373,7 @@ static gboolean read_steps(struct replay *rp, GError **error)
 	while (rec_reader_next(reader, &entry)) {
 		guint64 id = steplist_feed(rp->steps, &entry);
 
-		if (rp->finding->step ? id == rp->finding->step :
+		if (by_step ? id == rp->finding->step :
 		    entry.stamp.realtime_ns >= rp->finding->realtime_ns)
 			break;
 	}

@@ -14,7 +14,11 @@
 #include "tidy.h"
 #include "wire.h"
 
-static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_file_operations, &scenario_faults };
+#define WORK_FILES	16
+#define WORK_BYTES	8192
+
+static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_file_operations, &scenario_leak_hunt,
+						     &scenario_faults };
 
 const char *const *run_scenarios(void)
 {
@@ -206,13 +210,24 @@ gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error)
 	return run_step(run, &spec, outcome, NULL, error);
 }
 
+gboolean run_file_work(struct run *run, enum step_outcome *outcome, GError **error)
+{
+	const char *strings[] = { run->mountpoint, NULL };
+	const struct step_spec spec = {
+		.op = VX_STEP_FILES, .kind = "files", .on_target = TRUE, .name = "file work",
+		.strings = strings, .num = { WORK_FILES, WORK_BYTES },
+	};
+
+	return run_step(run, &spec, outcome, NULL, error);
+}
+
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error)
 {
 	struct vx_req_trace req = { .groups = groups, .reset = reset };
 	g_autofree char *text = NULL;
 	struct vx_msg_trace msg;
 
-	g_strlcpy(req.fstype, run->fstype, sizeof(req.fstype));
+	g_strlcpy(req.fstype, run->fstype ? run->fstype : "", sizeof(req.fstype));
 	if (run->loaded->len)
 		g_strlcpy(req.module, g_ptr_array_index(run->loaded, run->loaded->len - 1),
 			  sizeof(req.module));

@@ -25,6 +25,9 @@ struct run {
 	struct modbuild_result *built;		/* NULL: nothing was built */
 	char *fstype;				/* given by the target, or discovered */
 	char *device, *mountpoint, *mkfs;	/* in the guest */
+	gboolean bind_calls;			/* modules are loaded with their calls of allocators bound to vexprobe.ko's */
+	gboolean told_loaded;			/* once a run */
+	guint bound;				/* symbols that were, in the last load */
 	guint64 next_step;
 	guint64 cycle;
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
@@ -54,6 +57,8 @@ struct step_spec {
 	const char *const *strings;
 	gint64 num[4];
 	guint deadline_ms;		/* 0: the configuration's */
+	gboolean may_fail;		/* it is to provoke an error: only a crash or a hang in it is a finding */
+	const char *way;		/* of a leak hunt (detect/leak.h); NULL: the ordinary one */
 };
 
 enum step_outcome {
@@ -112,6 +117,10 @@ void control_note(struct run *run, const struct run_outcome *out, const GError *
 gboolean run_setup(struct run *run, gboolean *usable, GError **error);
 /* Only so far; what the snapshot has that the guest started from is not done again. */
 gboolean run_setup_upto(struct run *run, enum run_upto upto, gboolean *usable, GError **error);
+/* Its module alone. *usable FALSE: it does not load. */
+gboolean run_load(struct run *run, gboolean *usable, GError **error);
+/* All modules that we loaded, last first; *outcome of the last that was tried. */
+gboolean run_unload(struct run *run, enum step_outcome *outcome, GError **error);
 /* The device anew; *usable FALSE: mkfs failed. */
 gboolean run_format(struct run *run, gboolean *usable, GError **error);
 gboolean run_teardown(struct run *run, GError **error);
@@ -119,6 +128,8 @@ gboolean run_teardown(struct run *run, GError **error);
 gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error);
+/* Sixteen files written, read back, renamed, removed. */
+gboolean run_file_work(struct run *run, enum step_outcome *outcome, GError **error);
 
 /* run.c: what a guest needs, and what any use of one is built of. */
 gboolean run_build_module(struct run *run, const struct guest_image *image, GError **error);
@@ -151,7 +162,7 @@ struct scenario {
 	gboolean (*run)(struct run *run, GError **error);
 };
 const struct scenario *run_find_scenario(const char *name, GError **error);
-extern const struct scenario scenario_mount_cycles, scenario_file_operations, scenario_faults;
+extern const struct scenario scenario_mount_cycles, scenario_file_operations, scenario_faults, scenario_leak_hunt;
 /* replay.c; not in the users' list. */
 extern const struct scenario scenario_replay;
 /* What a replay's record says of the run that it repeats. */

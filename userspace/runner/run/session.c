@@ -11,6 +11,7 @@
 
 #define GRACE_MS	3500	/* for the agent's answer, beyond the step's own deadline: it looks for 2 s where it is */
 #define TRACE_MS	60000	/* attaching everything under TCG takes two seconds */
+#define ALLOCS_MS	300000	/* walking a million allocations under TCG takes a minute */
 #define PUT_WINDOW	(1u << 20)
 
 G_DEFINE_QUARK(vexlab-session, session_error)
@@ -90,8 +91,10 @@ static gboolean answers(const struct waiter *w, const struct vx_frame *frame, co
 
 	if (frame->type != w->type || w->done)
 		return FALSE;
-	if (frame->type == VX_MSG_STEP) {
-		if (frame->length < sizeof(struct vx_msg_step))
+	if (frame->type == VX_MSG_STEP || frame->type == VX_MSG_ALLOCS) {
+		const gsize least = frame->type == VX_MSG_STEP ? sizeof(struct vx_msg_step) : sizeof(struct vx_msg_allocs);
+
+		if (frame->length < least)
 			return FALSE;
 		memcpy(&id64, payload, sizeof(id64));
 		return id64 == w->id;
@@ -280,6 +283,11 @@ const char *session_greeting(const struct session *s)
 	return s->greeting ? s->greeting : "";
 }
 
+const char *session_probe(const struct session *s)
+{
+	return s->probe;
+}
+
 struct vm *session_vm(struct session *s)
 {
 	return s->vm;
@@ -392,6 +400,19 @@ gboolean session_trace(struct session *s, const struct vx_req_trace *req,
 		g_set_error(error, VX_ERROR, VX_ERROR_PROTOCOL, "the agent's answer is too short");
 		return FALSE;
 	}
+	memcpy(ret, s->wait.payload->data, sizeof(*ret));
+	return TRUE;
+}
+
+gboolean session_allocs(struct session *s, enum vx_alloc_source source, struct vx_msg_allocs *ret, GError **error)
+{
+	const struct vx_req_allocs req = { .id = ++s->allocs_id, .source = source };
+
+	if (told_why(s, error))
+		return FALSE;
+	link_send(s->link, VX_REQ_ALLOCS, &req, sizeof(req), NULL, 0);
+	if (!session_await(s, VX_MSG_ALLOCS, req.id, ALLOCS_MS, "what is outstanding", error))
+		return FALSE;
 	memcpy(ret, s->wait.payload->data, sizeof(*ret));
 	return TRUE;
 }

@@ -13,6 +13,7 @@
 
 #include <gio/gio.h>
 #include <jansson.h>
+#include <vexlab/alloc.h>
 #include <vexlab/frame.h>
 #include <vexlab/request.h>
 #include "config.h"
@@ -114,12 +115,21 @@ gboolean session_put(struct session *session, const char *local, const char *rem
 		     GError **error);
 gboolean session_trace(struct session *session, const struct vx_req_trace *req,
 		       struct vx_msg_trace *ret, GError **error);
+/*
+ * What is outstanding by one source now (alloc.h). Each site goes to the sink as VX_MSG_ALLOC_SITE before this returns,
+ * which is how detectors see it. TRUE: the agent answered; whether it could tell stands in ret->err: -ENODATA, the
+ * source is not on; -EOPNOTSUPP, not to be had there. Minutes at the worst: with millions outstanding.
+ */
+gboolean session_allocs(struct session *session, enum vx_alloc_source source, struct vx_msg_allocs *ret,
+			GError **error);
 /* After it all events so far, histograms and losses have gone to the sink. */
 gboolean session_flush(struct session *session, GError **error);
 /* `count` marks from the kernel; returns when they have been flushed. */
 gboolean session_marks(struct session *session, const struct vx_req_marks *req, GError **error);
 
 struct vm *session_vm(struct session *session);
+/* vexprobe.ko as it was built for this guest; NULL: there is none. It need not have been loaded. */
+const char *session_probe(const struct session *session);
 /* Its QEMU would answer: it is neither gone, as after a reset, nor stopped. The guest may be lost all the same. */
 gboolean session_vm_lives(const struct session *session);
 

@@ -52,6 +52,7 @@ struct session {
 	guint64 stale_frames, console_bytes;
 	gboolean ready, slow_told;
 	guint32 epoch, put_id;
+	guint64 allocs_id;
 	int image_fd;
 	enum session_loss loss;		/* valid while `lost` */
 	GError *failure;		/* the host's, not the guest's: nothing more is asked of it */

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bind.h"
 #include "error.h"
+#include "fsutil.h"
 #include "run_priv.h"
 #include "wire.h"
 
@@ -67,6 +69,26 @@ static gboolean load_step(struct run *run, enum vx_step_op op, const char *what,
 	return TRUE;
 }
 
+/* Kept in the run's folder: a replay needs the very file. NULL: it stays as it is. Caller frees. */
+static char *bound_copy(struct run *run, const struct modbuild_module *module)
+{
+	g_autofree char *dir = g_build_filename(journal_dir(run->journal), "bound", NULL);
+	g_autofree char *base = g_path_get_basename(module->path), *path = g_build_filename(dir, base, NULL);
+	const char *probe = session_probe(run->session);
+	g_autoptr(GError) local = NULL;
+	guint bound = 0;
+
+	if (!run->bind_calls || !probe || !fs_mkdir(dir, 0755, &local) ||
+	    !bind_calls(module->path, probe, path, &bound, &local)) {
+		if (local)
+			journal_log(run->journal, "the calls of %s are not bound: %s", base, local->message);
+		return NULL;
+	}
+	run->bound += bound;
+	journal_log(run->journal, "%u of the allocators that %s calls are bound to vexprobe's", bound, base);
+	return bound ? g_steal_pointer(&path) : NULL;
+}
+
 static gboolean insert_built(struct run *run, gboolean *usable, GError **error)
 {
 	const char *own = run->req->target->module_params, *more = run->req->module_params;
@@ -74,13 +96,15 @@ static gboolean insert_built(struct run *run, gboolean *usable, GError **error)
 					    more ? more : "", NULL);
 	guint i;
 
+	run->bound = 0;
 	for (i = 0; i < run->built->nmodules && *usable; i++) {
 		const struct modbuild_module *module = &run->built->modules[i];
+		g_autofree char *bound = bound_copy(run, module);
 		g_autofree char *base = g_path_get_basename(module->path);
 		g_autofree char *remote = g_build_filename(session_workdir(run->session), base, NULL);
 		const char *strings[] = { remote, params, NULL };
 
-		if (!run_put(run, module->path, remote, 0644, error) ||
+		if (!run_put(run, bound ? bound : module->path, remote, 0644, error) ||
 		    !load_step(run, VX_STEP_INSMOD, base, strings, usable, error))
 			return FALSE;
 		if (*usable)
@@ -147,8 +171,9 @@ static gboolean load_module(struct run *run, gboolean *usable, GError **error)
 		text = g_strdup_printf("loaded %s, filesystem type %s",
 				       (char *)g_ptr_array_index(run->loaded, run->loaded->len - 1),
 				       run->fstype);
-		if (!run->recoveries)
+		if (!run->recoveries && !run->told_loaded)
 			run->req->progress.say(run->req->progress.ctx, text);
+		run->told_loaded = TRUE;
 	}
 	return ok;
 }
@@ -196,6 +221,15 @@ static gboolean check_device(struct run *run, GError **error)
 		return TRUE;
 	g_set_error(error, VX_ERROR, VX_ERROR_INTERNAL, "%s is not the scratch disk", run->device);
 	return FALSE;
+}
+
+gboolean run_load(struct run *run, gboolean *usable, GError **error)
+{
+	*usable = TRUE;
+	if (!load_module(run, usable, error))
+		return FALSE;
+	run->stage = *usable ? RUN_LOADED : run->stage;
+	return TRUE;
 }
 
 /* What is missing of it. */
@@ -271,15 +305,10 @@ static gboolean last_cycle(struct run *run, GError **error)
 	return outcome != STEP_OK || run_guest_is_hurt(run) || run_umount(run, &outcome, error);
 }
 
-gboolean run_teardown(struct run *run, GError **error)
+gboolean run_unload(struct run *run, enum step_outcome *outcome, GError **error)
 {
-	const gboolean unloads = run->loaded->len > 0;
-	enum step_outcome outcome = STEP_OK;
-
-	run->phase = "teardown";
-	if (unloads && !last_cycle(run, error))
-		return FALSE;
-	while (run->loaded->len && outcome == STEP_OK && !run_guest_is_hurt(run)) {
+	*outcome = STEP_OK;
+	while (run->loaded->len && *outcome == STEP_OK && !run_guest_is_hurt(run)) {
 		const char *module = g_ptr_array_index(run->loaded, run->loaded->len - 1);
 		g_autofree char *name = g_strdup_printf("rmmod %s", module);
 		const char *strings[] = { module, NULL };
@@ -288,9 +317,21 @@ gboolean run_teardown(struct run *run, GError **error)
 			.strings = strings,
 		};
 
-		if (!run_step(run, &spec, &outcome, NULL, error))
+		if (!run_step(run, &spec, outcome, NULL, error))
 			return FALSE;
-		g_ptr_array_set_size(run->loaded, (int)run->loaded->len - 1);
+		if (*outcome == STEP_OK)
+			g_ptr_array_set_size(run->loaded, (int)run->loaded->len - 1);
 	}
+	return TRUE;
+}
+
+gboolean run_teardown(struct run *run, GError **error)
+{
+	const gboolean unloads = run->loaded->len > 0;
+	enum step_outcome outcome;
+
+	run->phase = "teardown";
+	if (unloads && (!last_cycle(run, error) || !run_unload(run, &outcome, error)))
+		return FALSE;
 	return !unloads || settle(run, error);
 }

@@ -65,6 +65,10 @@ json_t *steplog_step(const struct run *run, const struct step_spec *spec,
 		(json_int_t)req->num[3],
 		"deadline_ms", (json_int_t)(req->deadline_ns / 1000000));
 
+	if (spec->may_fail)
+		json_object_set_new(json, "may_fail", json_true());
+	if (spec->way)
+		json_object_set_new(json, "way", json_string(spec->way));
 	if (!exact)
 		json_object_set_new(json, "inexact", json_true());
 	return json;

@@ -27,6 +27,7 @@ static const struct config defaults = {
 	.io_per_second = 50000,
 	.cycles = 100,
 	.warmup = 5,
+	.rounds = 2,
 };
 
 #define UINT(key_, member, min_, max_, unit_, help_)					\
@@ -79,6 +80,7 @@ static const struct yaml_field threshold_fields[] = {
 static const struct yaml_field scenario_fields[] = {
 	UINT("cycles", cycles, 1, 10000000, NULL, "mount cycles measured"),
 	UINT("warmup", warmup, 0, 100000, NULL, "mount cycles before them, not measured"),
+	UINT("rounds", rounds, 1, 1000, NULL, "of a leak hunt: loads and unloads"),
 	{ 0 },
 };
 

@@ -35,6 +35,7 @@ struct config {
 	/* scenario.* */
 	unsigned int cycles;
 	unsigned int warmup;
+	unsigned int rounds;		/* of a leak hunt: loads and unloads */
 };
 
 void config_init(struct config *config);

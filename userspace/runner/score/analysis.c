@@ -7,13 +7,14 @@
 #include "detect.h"
 #include "event.h"
 #include "histogram.h"
+#include "leak.h"
 
 #define DEATHS_MAX	64u
 
 struct step_info {
 	char phase[16];			/* of the scenario: "measure", "slab", ... */
 	char kind[16];
-	gboolean target;
+	gboolean target, may_fail;
 	guint64 bpf_ns;			/* what BPF said of it, 0: nothing */
 };
 
@@ -209,6 +210,7 @@ static void note_step_begin(struct reading *rd, const struct rec_entry *entry)
 	g_strlcpy(step->phase, phase ? phase : "", sizeof(step->phase));
 	g_strlcpy(step->kind, kind ? kind : "", sizeof(step->kind));
 	step->target = json_is_true(json_object_get(json, "target"));
+	step->may_fail = json_is_true(json_object_get(json, "may_fail"));
 	g_hash_table_insert(rd->steps, id, step);
 	rd->current = *id;
 	if (!strcmp(step->phase, "measure") && !rd->first_measure_ns)
@@ -229,7 +231,7 @@ static void note_step_end(struct reading *rd, const struct rec_entry *entry)
 	step = step_of(rd, msg.id);
 	if (!step || msg.id != rd->current)
 		return;
-	failed = msg.err || (!strcmp(step->kind, "exec") && msg.value);
+	failed = !step->may_fail && (msg.err || (!strcmp(step->kind, "exec") && msg.value));
 	if (step->target) {
 		rd->an->steps++;
 		rd->an->steps_failed += failed;
@@ -425,7 +427,7 @@ static void note_vm(struct reading *rd, const struct rec_entry *entry)
 
 static void note_sequence(struct reading *rd, const struct vx_frame *frame)
 {
-	if (frame->type < VX_MSG_HELLO || frame->type > VX_MSG_LOG || frame->flags & VX_FRAME_FROM_BOX)
+	if (frame->type < VX_MSG_HELLO || frame->type >= VX_REC_RUN || frame->flags & VX_FRAME_FROM_BOX)
 		return;
 	if (rd->in_sequence && frame->epoch == rd->epoch && frame->seq > rd->next_seq)
 		rd->an->frames_lost += frame->seq - rd->next_seq;
@@ -565,6 +567,7 @@ void analysis_free(struct analysis *an)
 	g_array_unref(an->cpus);
 	g_array_unref(an->probes);
 	g_ptr_array_unref(an->findings);
+	detect_free(an->detect);
 	g_free(an);
 }
 
@@ -577,18 +580,28 @@ static void second_pass(struct reading *rd, const char *dir)
 		pair_clocks(rd, &entry);
 }
 
+static void keep_leaks(struct analysis *an)
+{
+	struct leaks *leaks = detect_leaks(an->detect);
+
+	if (!leaks || !leaks_hunted(leaks))
+		return;
+	leaks_judge(leaks);
+	an->leaks = leaks;
+}
+
 struct analysis *analysis_read(const char *dir, GError **error)
 {
 	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(dir, error);
-	VX_GUARD(detect_free) struct detect *detect = NULL;
+	struct detect *detect;
 	struct reading rd = { 0 };
 	struct rec_entry entry;
 	guint i;
 
 	if (!reader)
 		return NULL;
-	detect = detect_new();
 	rd.an = analysis_new();
+	rd.an->detect = detect = detect_new();
 	rd.deaths = g_array_new(FALSE, FALSE, sizeof(struct death));
 	rd.cpus_before = g_array_new(FALSE, TRUE, sizeof(struct cpu_loss));
 	rd.recovery_ns = g_array_new(FALSE, FALSE, sizeof(guint64));
@@ -600,6 +613,7 @@ struct analysis *analysis_read(const char *dir, GError **error)
 		add_findings(rd.an, detect_feed(detect, &entry));
 	}
 	add_findings(rd.an, detect_finish(detect));
+	keep_leaks(rd.an);
 	attach_deaths(&rd);
 	g_array_unref(rd.deaths);
 	rd.an->torn = rec_reader_torn(reader);

@@ -64,6 +64,8 @@ struct analysis {
 	GPtrArray *findings;			/* struct finding * */
 	guint64 violations;			/* operations above their threshold */
 	guint64 measurements;			/* operations held against thresholds */
+	struct detect *detect;			/* as it was at the record's end */
+	struct leaks *leaks;			/* of it (leak.h), judged; NULL: no leak was hunted */
 	gsize torn;				/* bytes of a torn last entry */
 };
 
