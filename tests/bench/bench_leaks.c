@@ -90,11 +90,13 @@ static void take_out(struct leaks *l, guint storm)
 	step(&l->b, VX_STEP_RMMOD, strings, 0, 0);
 }
 
-/* ps of one pair. What the agent itself does in a step is the target's; the bystander's reader is a program of its own. */
+/* ps of one pair. What the agent and its children do in a step is the target's; the bystander's reader is an orphan. */
 static double storm(struct leaks *l, guint which)
 {
 	g_autofree char *path = g_strdup_printf(STORM_NS, modules[which]);
-	const char *target[] = { path, NULL }, *bystander[] = { "/bin/cat", path, NULL };
+	g_autofree char *orphan = g_strdup_printf("rm -f /run/pair; (sh -c 'cat %s >/run/new; mv /run/new /run/pair' &); "
+						  "while [ ! -e /run/pair ]; do sleep 0.02; done; cat /run/pair", path);
+	const char *target[] = { path, NULL }, *bystander[] = { "/bin/sh", "-c", orphan, NULL };
 	struct vx_req_step req = {
 		.id = ++l->b.step, .op = which == TARGET ? VX_STEP_READ : VX_STEP_EXEC, .deadline_ns = 60000000000ull,
 	};
