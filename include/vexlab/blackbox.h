@@ -85,6 +85,7 @@ struct vx_probe_share {
 };
 
 #define VX_PROBE_DEVICE		"vexprobe"
+#define VX_PROBE_PATH		"/dev/" VX_PROBE_DEVICE
 #define VX_PROBE_SHARE		_IOW('V', 1, struct vx_probe_share)
 /*
  * Waits until what was to be done later is done (settle.c). Not waited for: batches of kfree_rcu() before Linux

@@ -8,13 +8,12 @@
 
 #include "blackbox.h"
 
-#define DEVICE_PATH	"/dev/" VX_PROBE_DEVICE
 #define CPUS_IN_FULL	4u	/* more share what these would have: 12 MiB */
 #define SLOTS_MIN	64u
 
 bool blackbox_present(void)
 {
-	return !access(DEVICE_PATH, R_OK | W_OK);
+	return !access(VX_PROBE_PATH, R_OK | W_OK);
 }
 
 uint32_t blackbox_slots(uint32_t cpus)
@@ -41,7 +40,7 @@ int blackbox_open(struct blackbox *box, int map_fd, uint32_t cpus, uint32_t slot
 		return err;
 	}
 	req.address = (uint64_t)(uintptr_t)box->map;
-	box->device = open(DEVICE_PATH, O_RDWR | O_CLOEXEC);
+	box->device = open(VX_PROBE_PATH, O_RDWR | O_CLOEXEC);
 	err = box->device < 0 || ioctl(box->device, VX_PROBE_SHARE, &req) ? -errno : 0;
 	if (err)
 		blackbox_close(box);

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <vexlab/blackbox.h>
 
+#include "alloc_fold.h"
 #include "calls.h"
 #include "cleanup.h"
 #include "ksyms.h"
@@ -25,7 +23,7 @@ int calls_open(struct calls *calls)
 
 	if (calls->head)
 		return 0;
-	calls->device = open("/dev/" VX_PROBE_DEVICE, O_RDWR | O_CLOEXEC);
+	calls->device = open(VX_PROBE_PATH, O_RDWR | O_CLOEXEC);
 	if (calls->device < 0)
 		return -errno;
 	if (ioctl(calls->device, VX_PROBE_CALLS, &req))
@@ -63,34 +61,10 @@ void calls_set_step(const struct calls *calls, uint64_t step)
 		__atomic_store_n(&head->step, step, __ATOMIC_RELAXED);
 }
 
-/* Of names and addresses; who refers to a module changes with each mount. */
-static uint64_t modules_mark(void)
-{
-	FILE *f = fopen("/proc/modules", "re");
-	char name[64], address[32];
-	uint64_t mark = 14695981039346656037ull;
-
-	while (f && fscanf(f, "%63s %*s %*s %*s %*s %31s%*[^\n]", name, address) == 2) {
-		for (const char *p = name; *p; p++)
-			mark = (mark ^ (uint8_t)*p) * 1099511628211ull;
-		for (const char *p = address; *p; p++)
-			mark = (mark ^ (uint8_t)*p) * 1099511628211ull;
-	}
-	if (f)
-		fclose(f);
-	return mark;
-}
-
-/* A step that may have loaded one seldom has; reading all symbols takes half a second under emulation. */
 void calls_modules_changed(struct calls *calls)
 {
-	uint64_t mark = modules_mark();
-
-	if (mark == calls->modules)
-		return;
-	calls->modules = mark;
 	if (calls->past)
-		ksyms_past_update(calls->past, ++calls->generation, false);
+		ksyms_past_update(calls->past, 0, false);
 }
 
 int calls_clear(struct calls *calls)
@@ -114,60 +88,66 @@ static size_t count_keys(const struct calls *calls)
 	return n;
 }
 
-static int by_site_and_step(const void *a, const void *b)
-{
-	const struct vx_call *x = a, *y = b;
-
-	if (x->site != y->site)
-		return x->site < y->site ? -1 : 1;
-	return x->step < y->step ? -1 : x->step > y->step;
-}
-
 /* The table as it is now; more may have come since they were counted. */
-static size_t copy_calls(const struct calls *calls, struct vx_call *ret, size_t max)
+static size_t copy_live(const struct calls *calls, struct vx_probe_live *ret, size_t max)
 {
 	size_t n = 0;
 
-	for (uint32_t i = 0; i < calls->head->slots && n < max; i++)
+	for (uint32_t i = 0; i < calls->head->slots && n < max; i++) {
+		const struct vx_call *call = &calls->calls[i];
+
 		if (calls->keys[i])
-			ret[n++] = calls->calls[i];
+			ret[n++] = (struct vx_probe_live){ .site = call->site, .step = call->step, .bytes = call->bytes };
+	}
 	return n;
 }
 
-/* `calls` are sorted. Returns how many sites. */
-static int sum_up(const struct vx_call *calls, size_t n, struct vx_msg_alloc_site *ret)
+static int by_site(const void *a, const void *b)
 {
-	size_t sites = 0;
+	const struct vx_msg_alloc_site *x = a, *y = b;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct vx_call *call = &calls[i];
-		struct vx_msg_alloc_site *site;
-
-		if (!i || call->site != calls[i - 1].site)
-			ret[sites++] = (struct vx_msg_alloc_site){
-				.site = call->site, .kind = call->kind, .first_step = call->step,
-			};
-		site = &ret[sites - 1];
-		if (!site->objects++ || call->step != site->last_step)
-			site->steps += site->steps < UINT16_MAX;
-		site->bytes += call->bytes;
-		site->last_step = call->step;
-	}
-	return (int)sites;
+	return x->site < y->site ? -1 : x->site > y->site;
 }
 
-static size_t count_sites(const struct vx_call *calls, size_t n)
+/* A call is of one kind. `sites` are sorted. */
+static void note_kinds(const struct calls *calls, struct vx_msg_alloc_site *sites, size_t n)
 {
-	size_t sites = 0;
+	for (uint32_t i = 0; i < calls->head->slots; i++) {
+		const struct vx_msg_alloc_site key = { .site = calls->calls[i].site };
+		struct vx_msg_alloc_site *site;
 
-	for (size_t i = 0; i < n; i++)
-		sites += !i || calls[i].site != calls[i - 1].site;
-	return sites;
+		if (!calls->keys[i])
+			continue;
+		site = bsearch(&key, sites, n, sizeof(*sites), by_site);
+		if (site)
+			site->kind = calls->calls[i].kind;
+	}
+}
+
+/* Sites of `live`, in the order of their addresses; to be freed. -ENOMEM. */
+static int sum_up(struct vx_probe_live *live, size_t n, struct vx_msg_alloc_site **ret)
+{
+	_cleanup_free_ struct fold_site *sums = calloc(n + 1, sizeof(*sums));
+	size_t sites;
+
+	if (!sums)
+		return -ENOMEM;
+	sites = alloc_fold(live, n, sums);
+	*ret = calloc(sites + 1, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	for (size_t i = 0; i < sites; i++)
+		(*ret)[i] = (struct vx_msg_alloc_site){
+			.site = sums[i].site, .objects = sums[i].objects, .bytes = sums[i].bytes,
+			.first_step = sums[i].first_step, .last_step = sums[i].last_step,
+			.steps = sums[i].steps < UINT16_MAX ? sums[i].steps : UINT16_MAX,
+		};
+	return (int)sites;
 }
 
 int calls_outstanding(const struct calls *calls, struct vx_msg_alloc_site **ret, struct vx_msg_allocs *total)
 {
-	_cleanup_free_ struct vx_call *found = NULL;
+	_cleanup_free_ struct vx_probe_live *live = NULL;
 	struct vx_calls_counts counts;
 	size_t n;
 	int sites;
@@ -177,15 +157,14 @@ int calls_outstanding(const struct calls *calls, struct vx_msg_alloc_site **ret,
 	if (ioctl(calls->device, VX_PROBE_CALLS_COUNTS, &counts))
 		return -errno;
 	n = count_keys(calls);
-	found = malloc((n + 1) * sizeof(*found));
-	if (!found)
+	live = malloc((n + 1) * sizeof(*live));
+	if (!live)
 		return -ENOMEM;
-	n = copy_calls(calls, found, n);
-	qsort(found, n, sizeof(*found), by_site_and_step);
-	*ret = calloc(count_sites(found, n) + 1, sizeof(**ret));
-	if (!*ret)
-		return -ENOMEM;
-	sites = sum_up(found, n, *ret);
+	n = copy_live(calls, live, n);
+	sites = sum_up(live, n, ret);
+	if (sites < 0)
+		return sites;
+	note_kinds(calls, *ret, (size_t)sites);
 	*total = (struct vx_msg_allocs){
 		.source = VX_ALLOCS_CALLS, .objects = n, .allocs = counts.allocs - calls->base.allocs,
 		.frees = counts.frees - calls->base.frees, .overflows = counts.overflows - calls->base.overflows,

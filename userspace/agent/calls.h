@@ -19,8 +19,6 @@ struct calls {
 	const struct vx_call *calls;
 	struct vx_calls_counts base;	/* what had been counted when it was cleared last */
 	struct ksyms_past *past;	/* names for the sites */
-	uint64_t modules;		/* marks what was loaded when they were read */
-	uint32_t generation;		/* of `past`: counts up when modules change */
 };
 
 /* 0; -ENOENT: there is no vexprobe.ko; -ENOMEM and the like. The table itself stays with the kernel. */

@@ -308,12 +308,13 @@ int ksyms_past_update(struct ksyms_past *past, uint32_t generation, bool anew)
 
 	if (err)
 		return err;
-	if (!anew && past->n && past->readings[past->n - 1].generation == generation && !any_new(modules, past->modules))
-		return 0;
-	err = read_symbols(past->n > 0, &syms);
-	if (err)
-		return err;
-	add_reading(past, syms, generation);
+	if (anew || !past->n || past->readings[past->n - 1].generation != generation || any_new(modules, past->modules)) {
+		err = read_symbols(past->n > 0, &syms);
+		if (err)
+			return err;
+		add_reading(past, syms, generation);
+	}
+	/* Without those that are gone: each is new when it comes again. */
 	free(past->modules);
 	past->modules = modules;
 	modules = NULL;

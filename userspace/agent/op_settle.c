@@ -93,7 +93,7 @@ static void pass_page_batches(void)
 /* value: 1 by vexprobe, 0 by what user space can do. */
 int op_settle(struct op_run *run)
 {
-	_cleanup_close_ int fd = open("/dev/" VX_PROBE_DEVICE, O_RDWR | O_CLOEXEC);
+	_cleanup_close_ int fd = open(VX_PROBE_PATH, O_RDWR | O_CLOEXEC);
 
 	op_begin(run);
 	if (fd >= 0 && !has_batches_barrier())

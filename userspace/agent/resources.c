@@ -85,9 +85,8 @@ void resources_lines(struct resources_out *out, const char *path, resources_line
 	resources_lines_of(out, fd, fn, ctx);
 }
 
-long long resources_number(const char *path)
+long long resources_number_of(int fd)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	long long number;
 	char text[64];
 	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
@@ -96,6 +95,13 @@ long long resources_number(const char *path)
 		return -1;
 	text[n] = '\0';
 	return sscanf(text, "%lld", &number) == 1 ? number : -1;
+}
+
+long long resources_number(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return resources_number_of(fd);
 }
 
 void resources_count(struct resources_tally *tally, const char *name, long long more)

@@ -122,14 +122,8 @@ static int open_in(int dir, const char *cache, const char *file, int flags)
 static long long number_in(int dir, const char *cache, const char *file)
 {
 	_cleanup_close_ int fd = open_in(dir, cache, file, O_RDONLY);
-	long long number;
-	char text[32];
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
 
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	return sscanf(text, "%lld", &number) == 1 ? number : -1;
+	return resources_number_of(fd);
 }
 
 /*

@@ -27,6 +27,8 @@ void resources_lines(struct resources_out *out, const char *path, resources_line
 void resources_lines_of(struct resources_out *out, int fd, resources_line fn, void *ctx);
 /* The first number of a file; -1: there is none. */
 long long resources_number(const char *path);
+/* The same of an open file, or of none (-1). */
+long long resources_number_of(int fd);
 
 /*
  * Names counted as they come: kernel threads, callers of vmalloc. What does not find room is counted under
