@@ -408,40 +408,6 @@ static void test_overflow(void **state)
 	rmmod(w);
 }
 
-/* ns of a kmalloc() and its kfree(), in a thread that is nobody's, of code that is the target's or not. */
-static double storm_ns(struct world *w)
-{
-	const struct vx_req_step req = { .id = ++w->step, .op = VX_STEP_READ, .deadline_ns = 10000000000ull };
-	const char *strings[] = { "/sys/module/leaks/parameters/storm_ns", NULL };
-	STEP_RESULT_CLEAR struct step_result res = { 0 };
-	double ret;
-
-	do_it(w, "@storm 1");
-	assert_true(session_step(w->session, &req, strings, &res, NULL));
-	ret = g_ascii_strtod(res.output, NULL) / 1000;
-	assert_true(ret > 0);
-	return ret;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-	return *(const double *)a < *(const double *)b ? -1 : 1;
-}
-
-#define STORMS	9
-
-static double median_storm(struct world *w, guint32 groups, const char *module)
-{
-	double ns[STORMS];
-
-	trace(w, groups, module);
-	storm_ns(w);
-	for (int i = 0; i < STORMS; i++)
-		ns[i] = storm_ns(w);
-	qsort(ns, STORMS, sizeof(ns[0]), compare_doubles);
-	return ns[STORMS / 2];
-}
-
 /*
  * Interrupts free while programs run that see the frees of others, on both CPUs, all the time: with one program a
  * tracepoint two in a hundred of these were not seen, and told as leaked.
@@ -467,24 +433,18 @@ static void test_busy(void **state)
 	rmmod(w);
 }
 
-/* What it costs others is told, and is not absurd; what is traced is all there. */
+/* A quarter of a million allocated and freed by the target as fast as it can: nothing is left, all were seen. */
 static void test_storm(void **state)
 {
 	struct world *w = *state;
-	double off, on, ours, off_again;
 
 	insmod(w);
-	off = median_storm(w, VX_PROBES_MOUNT, "");
-	on = median_storm(w, TRACING, "");
-	ours = median_storm(w, TRACING, "leaks");
+	trace(w, TRACING, "leaks");
+	do_it(w, "@storm 1");
 	ask(w);
 	show(w);
 	assert_int_equal(site_of(w, "storm").msg.objects, 0);
-	assert_true(site_of(w, "storm").msg.allocs == 0 || site_of(w, "storm").msg.allocs >= STORMS * 4096 * 64);
-	off_again = median_storm(w, VX_PROBES_MOUNT, "");
-	print_message("a pair: %.1f ns off, %.1f on by others (x %.2f), %.1f on by the target (x %.2f), %.1f off\n", off, on,
-		      on / off, ours, ours / off, off_again);
-	assert_true(on < 5 * off);
+	assert_true(w->answer.allocs >= 4096 * 64 && w->answer.frees >= 4096 * 64);
 	rmmod(w);
 }
 
