@@ -16,7 +16,8 @@ struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
 	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
 	char *snapshot;
-	char **set;
+	char **set, **args;
+	gint64 seed;
 	int cycles, warmup, rounds, memory, vcpus;
 	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump;
 };
@@ -32,6 +33,7 @@ static void options_clear(struct options *o)
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
 		g_free(*strings[i]);
 	g_strfreev(o->set);
+	g_strfreev(o->args);
 }
 
 /* ---- progress: one line that changes on a terminal, lines that stay elsewhere ---- */
@@ -255,6 +257,10 @@ static int run(struct options *o, struct progress *progress)
 	struct ssh_config ssh;
 	struct config config;
 
+	if (o->seed < 0) {
+		g_set_error(&error, VX_ERROR, VX_ERROR_USAGE, "--seed is a number from 1 up");
+		return cmd_fail("run", error);
+	}
 	if (o->snapshot && !check_snapshot(o, &error))
 		return cmd_fail("run", error);
 	target = target_load(o->target ? o->target : "ext4", dirs, &error);
@@ -271,6 +277,7 @@ static int run(struct options *o, struct progress *progress)
 		say(progress, clamped);
 	req = (struct run_request){
 		.config = &config, .target = target, .control = control, .scenario = o->scenario,
+		.seed = (guint64)o->seed, .args = o->args,
 		.source = o->source, .module_params = o->params,
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
@@ -332,6 +339,8 @@ int cmd_run(int argc, char **argv)
 		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress on stderr", NULL },
 		STR("config", config_file, "Settings from a YAML file", "FILE"),
 		{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.set, "One setting, as in the file", "KEY=VALUE" },
+		{ "arg", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.args, "One argument of a scenario that takes some", "KEY=VALUE" },
+		{ "seed", 0, 0, G_OPTION_ARG_INT64, &o.seed, "Of all that is done by chance: the same does the same (drawn, and told)", "N" },
 		INT("memory", memory, "Guest memory, MiB", "N"),
 		INT("vcpus", vcpus, "Guest CPUs", "N"),
 		STR("kernel", kernel, "Guest kernel, of `vexlab guest list`", "RELEASE"),

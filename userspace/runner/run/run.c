@@ -9,6 +9,7 @@
 #include "error.h"
 #include "event.h"
 #include "fsutil.h"
+#include "part.h"
 #include "report.h"
 #include "run_priv.h"
 #include "tidy.h"
@@ -22,28 +23,57 @@ static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &sce
 
 const char *const *run_scenarios(void)
 {
-	static const char *list[2 * G_N_ELEMENTS(scenarios) + 1];
+	static GPtrArray *list;
 	guint i;
 
+	if (list)
+		return (const char *const *)list->pdata;
+	list = g_ptr_array_new();
 	for (i = 0; i < G_N_ELEMENTS(scenarios); i++) {
-		list[2 * i] = scenarios[i]->name;
-		list[2 * i + 1] = scenarios[i]->description;
+		g_ptr_array_add(list, (gpointer)scenarios[i]->name);
+		g_ptr_array_add(list, (gpointer)scenarios[i]->description);
 	}
-	return list;
+	for (i = 0; parts[i]; i++) {
+		g_ptr_array_add(list, (gpointer)parts[i]->name);
+		g_ptr_array_add(list, (gpointer)parts[i]->description);
+	}
+	g_ptr_array_add(list, NULL);
+	return (const char *const *)list->pdata;
 }
 
-const struct scenario *run_find_scenario(const char *name, GError **error)
+/* A mistake in them is told before a guest is started for it. */
+static gboolean check_args(const struct part *part, char **given, GError **error)
 {
-	g_autoptr(GString) known = g_string_new(NULL);
+	void *args = part_args_new(part);
+	gboolean ok = TRUE;
 	guint i;
 
+	for (i = 0; ok && given && given[i]; i++)
+		ok = part_args_set(part, args, given[i], error);
+	part_args_free(part, args);
+	return ok;
+}
+
+const struct scenario *run_find_scenario(const char *name, char **args, GError **error)
+{
+	const char *const *known = run_scenarios();
+	const struct part *part = part_find(name);
+	g_autoptr(GString) text = g_string_new(NULL);
+	guint i;
+
+	if (part)
+		return check_args(part, args, error) ? &scenario_part : NULL;
 	for (i = 0; i < G_N_ELEMENTS(scenarios); i++) {
-		if (!strcmp(scenarios[i]->name, name))
+		if (strcmp(scenarios[i]->name, name))
+			continue;
+		if (!args || !args[0])
 			return scenarios[i];
-		g_string_append_printf(known, "%s%s", i ? ", " : "", scenarios[i]->name);
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--arg %s: the scenario %s takes none", args[0], name);
+		return NULL;
 	}
-	g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "there is no scenario %s; there are: %s", name,
-		    known->str);
+	for (i = 0; known[i]; i += 2)
+		g_string_append_printf(text, "%s%s", i ? ", " : "", known[i]);
+	g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "there is no scenario %s; there are: %s", name, text->str);
 	return NULL;
 }
 
@@ -290,10 +320,10 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 
 	for (i = 0; req->noise && req->noise[i]; i++)
 		json_array_append_new(noise, json_string(req->noise[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
 			 "s:{s:i, s:i, s:i, s:i}}",
 		"stamp", stamp, "target", req->target->name, "scenario", req->scenario,
-		"module", module, "source", req->source ? req->source : "",
+		"seed", (json_int_t)run->seed, "module", module, "source", req->source ? req->source : "",
 		"kernel", image ? image->release : "", "accel",
 		req->ssh ? "foreign" : accel == VM_ACCEL_KVM ? "kvm" : "tcg",
 		"guest", req->ssh ? req->ssh->host : "", "mount_api",
@@ -488,7 +518,7 @@ static void control(struct run *run, const struct scenario *scenario, GError **e
 	g_autofree char *outdir = g_build_filename(journal_dir(run->journal), "control", NULL);
 	RUN_OUTCOME_CLEAR struct run_outcome out = { 0 };
 	const struct run_request req = control_request(run, outdir);
-	struct run again = { .req = &req, .phase = "setup" };
+	struct run again = { .req = &req, .phase = "setup", .seed = run->seed };
 	g_autoptr(GError) local = NULL;
 
 	run->req->progress.say(run->req->progress.ctx, "something was found: a control run, to see whose it is");
@@ -554,12 +584,18 @@ static gboolean open_start(struct run *run, const struct scenario *scenario, GEr
 	return run->start != NULL;
 }
 
+/* Not 0, and short enough to be typed again. */
+static guint64 draw_seed(void)
+{
+	return 1 + g_random_int();
+}
+
 gboolean run_execute(const struct run_request *request, struct run_outcome *ret, GError **error)
 {
 	const struct scenario *scenario = request->replay ? &scenario_replay :
-		run_find_scenario(request->scenario, error);
+		run_find_scenario(request->scenario, request->args, error);
 	VX_GUARD(guest_free) struct guest_image *image = NULL;
-	struct run run = { .req = request, .phase = "setup" };
+	struct run run = { .req = request, .phase = "setup", .seed = request->seed ?: draw_seed() };
 	gint64 began = g_get_monotonic_time();
 	struct rundir_reaped reaped = { 0 };
 	struct rundir *rundir = NULL;

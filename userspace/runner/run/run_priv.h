@@ -30,6 +30,7 @@ struct run {
 	guint bound;				/* symbols that were, in the last load */
 	guint64 next_step;
 	guint64 cycle;
+	guint64 seed;				/* see run_seed() */
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */
 	enum run_upto stage;			/* how far the set-up is */
@@ -70,6 +71,12 @@ enum step_outcome {
 /* FALSE: the guest is lost, the user interrupted, or the record cannot be written. */
 gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
 		  struct step_result *ret, GError **error);
+
+/*
+ * part.c: the `n`th number that `what` draws; the same in each run of the same seed, whatever others have drawn.
+ */
+guint64 run_seed(const struct run *run, const char *what, guint64 n);
+void run_say_seed(const struct run *run);
 
 /* Puts a file into the guest; recorded, as steps are. */
 gboolean run_put(struct run *run, const char *local, const char *remote, int mode, GError **error);
@@ -161,8 +168,11 @@ struct scenario {
 	gboolean alone;			/* does its own set-up and teardown */
 	gboolean (*run)(struct run *run, GError **error);
 };
-const struct scenario *run_find_scenario(const char *name, GError **error);
+/* `args`: of a part, checked; or NULL. VX_ERROR_USAGE. */
+const struct scenario *run_find_scenario(const char *name, char **args, GError **error);
 extern const struct scenario scenario_mount_cycles, scenario_file_operations, scenario_faults, scenario_leak_hunt;
+/* part.c: the part whose name the request has as its scenario. */
+extern const struct scenario scenario_part;
 /* replay.c; not in the users' list. */
 extern const struct scenario scenario_replay;
 /* What a replay's record says of the run that it repeats. */
