@@ -100,7 +100,7 @@ ended() {
 	case $code in 0 | 64 | 69 | 74 | 130 | 143) exit "$code" ;; *) exit $EX_UNAVAILABLE ;; esac
 }
 
-# finish DIR NAME: WORK becomes DIR/NAME. A guest that runs from an older one keeps its open files.
+# finish DIR NAME [beside]: WORK becomes DIR/NAME, and the current one unless it is to stand beside that. A guest that runs from an older one keeps its open files.
 finish() {
 	local old=
 	if [[ -e $1/$2 ]]; then
@@ -109,7 +109,7 @@ finish() {
 	fi
 	mv "$WORK" "$1/$2"
 	trap - EXIT INT TERM HUP
-	point_current "$1" "$2"
+	[[ -n ${3:-} ]] || point_current "$1" "$2"
 	[[ -z $old ]] || rm -rf "$old"
 }
 

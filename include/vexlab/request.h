@@ -61,6 +61,7 @@ enum vx_feature {
  *			value: enum vx_file_result; output: what is wrong or missing, its first line stable
  *	SETTLE		waits until what was to be done later is done: RCU's callbacks and batched frees, works that
  *			are queued; value: 1 by vexprobe.ko, 0 by what user space can have done
+ *	KMEMLEAK	of a kernel that has it: what nothing points to any more, told on the console; value: how many
  *	RESOURCES	output: "NAME VALUE\n" lines, what the kernel holds (agent/resources.c). Caches are shrunk
  *			for it, and open devices asked who holds them; nothing else is changed
  */
@@ -85,6 +86,7 @@ enum vx_step_op {
 	VX_STEP_FILE_OP		= 17,
 	VX_STEP_SETTLE		= 18,
 	VX_STEP_RESOURCES	= 19,
+	VX_STEP_KMEMLEAK	= 48,
 	VX_STEP_OPS,
 };
 

@@ -84,6 +84,8 @@ int op_fault(struct op_run *run);
 int op_file(struct op_run *run);
 /* op_settle.c */
 int op_settle(struct op_run *run);
+/* op_kmemleak.c */
+int op_kmemleak(struct op_run *run);
 /* resources.c */
 int op_resources(struct op_run *run);
 

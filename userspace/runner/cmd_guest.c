@@ -9,8 +9,8 @@
 #include "guest.h"
 
 struct options {
-	gboolean force, json;
-	char *cache;
+	gboolean force, json, debug;
+	char *cache, *tree;
 	char **rest;
 };
 
@@ -22,6 +22,14 @@ static char *absolute(char *path)
 	return whole;
 }
 
+/* Beside the ordinary one, which it needs the root filesystem of. */
+static gboolean build_kernel(const struct options *opt, const char *recipes, const char *init, GError **error)
+{
+	g_autofree char *tree = opt->tree ? g_canonicalize_filename(opt->tree, NULL) : NULL;
+
+	return guest_build_kernel(opt->cache, recipes, init, tree, cmd_cancellable(), error);
+}
+
 static int build(const struct options *opt)
 {
 	g_autofree char *recipe = cmd_lib_path("guest/build-rootfs.sh");
@@ -31,7 +39,8 @@ static int build(const struct options *opt)
 	gint64 start = g_get_monotonic_time();
 	double s;
 
-	if (!guest_build(opt->cache, recipes, init, opt->force, cmd_cancellable(), &error))
+	if (!guest_build(opt->cache, recipes, init, opt->force, cmd_cancellable(), &error) ||
+	    ((opt->tree || opt->debug) && !build_kernel(opt, recipes, init, &error)))
 		return cmd_fail("guest build", error);
 	s = (double)(g_get_monotonic_time() - start) / 1e6;
 	if (s > 2)
@@ -94,6 +103,8 @@ int cmd_guest(int argc, char **argv)
 	struct options opt = { 0 };
 	const GOptionEntry entries[] = {
 		{ "force", 'f', 0, G_OPTION_ARG_NONE, &opt.force, "Build again what is there", NULL },
+		{ "kernel", 0, 0, G_OPTION_ARG_FILENAME, &opt.tree, "build: also a kernel of your own, built in DIR (make bzImage modules)", "DIR" },
+		{ "debug-kernel", 0, 0, G_OPTION_ARG_NONE, &opt.debug, "build: also a kernel with KASAN, lockdep, kmemleak (ten minutes)", NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &opt.json, "list: machine-readable", NULL },
 		{ "cache", 0, 0, G_OPTION_ARG_FILENAME, &opt.cache, "Where images are kept", "DIR" },
 		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt.rest, NULL, NULL },
@@ -123,5 +134,6 @@ int cmd_guest(int argc, char **argv)
 		fprintf(stderr, "vexlab guest: say what to do: build, list or rm\n");
 	g_strfreev(opt.rest);
 	g_free(opt.cache);
+	g_free(opt.tree);
 	return code;
 }

@@ -72,6 +72,45 @@ static char *resolve(const char *cachedir, const char *kind, const char *name)
 	return copy;
 }
 
+/*
+ * Checks in the kernel and how many times slower it runs with them, by measurement under TCG and by their documentation; what a
+ * sanitizer costs it costs each step, so all deadlines grow by it.
+ */
+static const struct {
+	const char *line, *name;
+	double factor;
+} checks[] = {
+	{ "CONFIG_KASAN=y\n", "KASAN", 3 },
+	{ "CONFIG_KMSAN=y\n", "KMSAN", 5 },
+	{ "CONFIG_KCSAN=y\n", "KCSAN", 3 },
+	{ "CONFIG_PROVE_LOCKING=y\n", "lockdep", 2 },
+	{ "CONFIG_DEBUG_KMEMLEAK=y\n", "kmemleak", 1.5 },
+	{ "CONFIG_DEBUG_PAGEALLOC_ENABLE_DEFAULT=y\n", "page poisoning", 1.5 },
+	{ "CONFIG_SLUB_DEBUG_ON=y\n", "SLUB debugging", 1.5 },
+};
+
+static void find_checks(struct guest_image *image, const char *dir)
+{
+	g_autofree char *path = g_build_filename(dir, "config", NULL), *text = NULL;
+	g_autoptr(GString) names = g_string_new(NULL);
+	double factor = 1;
+	guint i;
+
+	image->patience = 1;
+	if (!g_file_get_contents(path, &text, NULL, NULL))
+		return;
+	for (i = 0; i < G_N_ELEMENTS(checks); i++) {
+		if (!strstr(text, checks[i].line))
+			continue;
+		g_string_append_printf(names, "%s%s", names->len ? ", " : "", checks[i].name);
+		factor *= checks[i].factor;
+	}
+	if (!names->len)
+		return;
+	image->checks = g_string_free(g_steal_pointer(&names), FALSE);
+	image->patience = (unsigned int)(factor + .5);
+}
+
 static gboolean find_kernel(struct guest_image *image, const char *dir, GError **error)
 {
 	json_t *manifest = manifest_of(dir);
@@ -82,6 +121,7 @@ static gboolean find_kernel(struct guest_image *image, const char *dir, GError *
 	image->cmdline = g_strdup(cmdline ? cmdline : "console=ttyS0 panic=-1");
 	image->kernel = piece(dir, kernel && !strchr(kernel, '/') ? kernel : "vmlinuz", 0, error);
 	json_decref(manifest);
+	find_checks(image, dir);
 	return image->kernel && use_entry(dir, &image->kernel_lock, error) &&
 	       (image->initrd = piece(dir, "initrd.cpio", 0, error)) &&
 	       (image->modules_img = piece(dir, "modules.img", 0, error)) &&
@@ -136,6 +176,7 @@ void guest_free(struct guest_image *image)
 	g_free(image->ssh_key);
 	g_free(image->known_hosts);
 	g_free(image->cmdline);
+	g_free(image->checks);
 	if (image->kernel_lock >= 0)
 		close(image->kernel_lock);
 	if (image->rootfs_lock >= 0)
@@ -330,4 +371,13 @@ gboolean guest_build(const char *cachedir, const char *recipes, const char *init
 
 	return fs_mkdir(cachedir, 0755, error) && run_recipe(rootfs_argv, cancellable, error) &&
 	       run_recipe(kernel_argv, cancellable, error);
+}
+
+gboolean guest_build_kernel(const char *cachedir, const char *recipes, const char *init, const char *tree,
+			    GCancellable *cancellable, GError **error)
+{
+	g_autofree char *recipe = g_build_filename(recipes, tree ? "import-kernel.sh" : "debug-kernel.sh", NULL);
+	const char *argv[] = { recipe, "--init", init, tree ? tree : cachedir, tree ? cachedir : NULL, NULL };
+
+	return fs_mkdir(cachedir, 0755, error) && run_recipe(argv, cancellable, error);
 }

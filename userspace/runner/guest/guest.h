@@ -27,6 +27,8 @@ struct guest_image {
 	char *ssh_key;		/* private key that may log in as root */
 	char *known_hosts;	/* the image's host key, pinned */
 	char *cmdline;
+	char *checks;		/* what the kernel checks by itself and is slow for, "KASAN, lockdep"; NULL: nothing */
+	unsigned int patience;	/* by which deadlines are multiplied for it; 1 for an ordinary kernel */
 	int kernel_lock, rootfs_lock;	/* private */
 };
 
@@ -57,6 +59,13 @@ gboolean guest_remove(const char *cachedir, const char *name, GError **error);
  */
 gboolean guest_build(const char *cachedir, const char *recipes, const char *init, gboolean force,
 		     GCancellable *cancellable, GError **error);
+
+/*
+ * The same of a kernel that stands beside the current one: built in the folder `tree` by the user, or, `tree` NULL, from
+ * Debian's source with every check that the kernel has (debug-kernel.sh). The recipe tells its release.
+ */
+gboolean guest_build_kernel(const char *cachedir, const char *recipes, const char *init, const char *tree,
+			    GCancellable *cancellable, GError **error);
 
 /* A second hold on the kernel, for who may outlive `image`: until the fd is closed. -1 and error. */
 int guest_use(const struct guest_image *image, GError **error);

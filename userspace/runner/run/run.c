@@ -178,7 +178,7 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 	STEP_RESULT_CLEAR struct step_result local = { 0 };
 	struct step_result *res = ret ? ret : &local;
 	guint ms = MIN(spec->deadline_ms ? spec->deadline_ms : run->req->config->step_deadline_ms,
-		       run->req->config->watchdog_s * 1000);
+		       run->req->config->watchdog_s * 1000) * (run->image ? run->image->patience : 1);
 	struct vx_req_step req = {
 		.op = spec->op, .deadline_ns = (guint64)ms * 1000000,
 		.num = { spec->num[0], spec->num[1], spec->num[2], spec->num[3] },
@@ -371,6 +371,19 @@ gboolean run_build_module(struct run *run, const struct guest_image *image, GErr
 	return TRUE;
 }
 
+/* Else a user wonders why a step may take so long. */
+static void say_checks(struct run *run)
+{
+	g_autofree char *text = NULL;
+
+	if (!run->image || !run->image->checks)
+		return;
+	text = g_strdup_printf("this kernel checks itself (%s): deadlines are %u times as long", run->image->checks,
+			       run->image->patience);
+	run->req->progress.say(run->req->progress.ctx, text);
+	journal_log(run->journal, "%s", text);
+}
+
 static void say_ready(struct run *run)
 {
 	g_autofree char *text = g_strdup_printf("guest ready in %.2f s (%s start)",
@@ -387,6 +400,7 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 	gboolean usable;
 
 	say_ready(run);
+	say_checks(run);
 	if (!run_prepare_dump(run, error))
 		return FALSE;
 	if (scenario->alone)

@@ -95,4 +95,10 @@ gboolean session_take_greeting(struct session *s, guint64 asked_ns, GError **err
 void session_channel(void *ctx, const void *data, gsize len);
 void session_console(void *ctx, const void *data, gsize len);
 
+/* By which every deadline is multiplied: a kernel that checks itself is slow. */
+static inline guint session_patience(const struct session *s)
+{
+	return s->config.image ? s->config.image->patience : 1;
+}
+
 #endif

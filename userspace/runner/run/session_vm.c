@@ -192,7 +192,7 @@ gboolean session_boot(struct session *s, GError **error)
 	s->sink.progress(s->sink.ctx, "booting the guest");
 	if (!new_vm(s, error) || !s->config.driver->boot(s->vm, error))
 		return FALSE;
-	if (session_await(s, VX_MSG_HELLO, 0, s->config.config->boot_deadline_s * 1000,
+	if (session_await(s, VX_MSG_HELLO, 0, s->config.config->boot_deadline_s * 1000 * session_patience(s),
 			  "the agent to come up", &local))
 		return session_greet(s, RESUME_MS, error) && session_load_probe(s, error);
 	if (!g_error_matches(local, SESSION_ERROR, SESSION_LOST)) {

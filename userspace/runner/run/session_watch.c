@@ -145,6 +145,7 @@ void session_watch(struct session *s, gint64 deadline, guint timeout_ms, const c
 		return;
 	}
 	qemu = look_at_qemu(s);
-	if (silent > (gint64)s->config.config->heartbeat_s * G_USEC_PER_SEC || qemu.state == 'T' || qemu.state == 't')
+	if (silent > (gint64)s->config.config->heartbeat_s * session_patience(s) * G_USEC_PER_SEC ||
+	    qemu.state == 'T' || qemu.state == 't')
 		give_up(s, what, silent);
 }

@@ -325,13 +325,33 @@ gboolean run_unload(struct run *run, enum step_outcome *outcome, GError **error)
 	return TRUE;
 }
 
+/*
+ * A kernel with kmemleak is asked while the module's functions still have names. What it answers is on the console, as
+ * a crash is.
+ */
+static gboolean ask_kmemleak(struct run *run, GError **error)
+{
+	const struct step_spec spec = {
+		.op = VX_STEP_KMEMLEAK, .kind = "other", .name = "ask kmemleak", .may_fail = TRUE,
+	};
+	enum step_outcome outcome;
+
+	if (!run->image || !run->image->checks || !strstr(run->image->checks, "kmemleak"))
+		return TRUE;
+	run->req->progress.say(run->req->progress.ctx, "asking kmemleak, which wants six seconds of rest first");
+	if (!run_step(run, &spec, &outcome, NULL, error))
+		return FALSE;
+	run_settle(run);
+	return TRUE;
+}
+
 gboolean run_teardown(struct run *run, GError **error)
 {
 	const gboolean unloads = run->loaded->len > 0;
 	enum step_outcome outcome;
 
 	run->phase = "teardown";
-	if (unloads && (!last_cycle(run, error) || !run_unload(run, &outcome, error)))
+	if (unloads && (!last_cycle(run, error) || !ask_kmemleak(run, error) || !run_unload(run, &outcome, error)))
 		return FALSE;
 	return !unloads || settle(run, error);
 }
