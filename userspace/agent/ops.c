@@ -202,6 +202,7 @@ static const struct {
 	[VX_STEP_FILE_OP]	= { op_file, 2 },
 	[VX_STEP_SETTLE]	= { op_settle, 0 },
 	[VX_STEP_RESOURCES]	= { op_resources, 0 },
+	[VX_STEP_PARALLEL]	= { op_parallel, 2 },
 };
 
 int op_execute(struct op_run *run)

@@ -8,6 +8,7 @@
 #include "replay.h"
 #include "report.h"
 #include "run_priv.h"
+#include "scenario.h"
 #include "steplist.h"
 #include "wire.h"
 
@@ -140,6 +141,7 @@ static gboolean do_step(struct run *run, const json_t *json, gboolean *stuck, GE
 		.may_fail = json_is_true(json_object_get(json, "may_fail")),
 		.way = json_string_value(json_object_get(json, "way")),
 	};
+	struct detect_expect expect;
 	size_t i;
 
 	for (i = 0; i < json_array_size(list); i++)
@@ -149,6 +151,8 @@ static gboolean do_step(struct run *run, const json_t *json, gboolean *stuck, GE
 		spec.num[i] = json_integer_value(json_array_get(num, i));
 	if (spec.op == VX_STEP_NONE || json_object_get(json, "inexact"))
 		return damaged(error);
+	scenario_expect_from(json_object_get(json, "expect"), &expect);
+	spec.expect = expect.set ? &expect : NULL;
 	spec.strings = (const char *const *)strings->pdata;
 	run->phase = g_intern_string(text_of(json, "phase", "replay"));
 	run->cycle = (guint64)json_integer_value(json_object_get(json, "cycle"));
@@ -214,6 +218,14 @@ static gboolean do_leak(struct run *run, const json_t *json, GError **error)
 	return strcmp(text_of(json, "event", ""), "leak-checkpoint") || session_allocs(run->session, source, &msg, error);
 }
 
+/* Which part, which step of a scenario, what it expects: what this guest makes of it is judged anew. Its time is another. */
+static gboolean do_note(struct run *run, const json_t *json)
+{
+	if (strcmp(text_of(json, "event", ""), "late"))
+		journal_json(run->journal, VX_REC_REQUEST, json_deep_copy(json));
+	return TRUE;
+}
+
 static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, GError **error)
 {
 	const char *what = text_of(json, "do", "");
@@ -226,6 +238,8 @@ static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, 
 		return do_trace(run, json, error);
 	if (!strcmp(what, "leak"))
 		return do_leak(run, json, error);
+	if (!strcmp(what, "part") || !strcmp(what, "scenario"))
+		return do_note(run, json);
 	if (!strcmp(what, "dump"))
 		return TRUE;	/* did nothing to the guest */
 	return damaged(error);
