@@ -54,8 +54,28 @@ static gint64 api_of(const struct run *run, int api)
 	return api == PLAN_API_FSMOUNT ? VX_API_FSMOUNT : VX_API_MOUNT;
 }
 
+/* As mount(8) does: words that the kernel takes as flags are none of the filesystem's. */
+static char *split_options(char *options, unsigned long *flags)
+{
+	g_auto(GStrv) words = g_strsplit(options, ",", -1);
+	GString *rest = g_string_new(NULL);
+	guint i;
+
+	for (i = 0; words[i]; i++) {
+		char *one[] = { words[i], NULL };
+		const unsigned long flag = plan_mount_flags(one);
+
+		*flags |= flag;
+		if (!flag)
+			g_string_append_printf(rest, "%s%s", rest->len ? "," : "", words[i]);
+	}
+	g_free(options);
+	return g_string_free(rest, FALSE);
+}
+
 static void make_mount(struct course *c, const struct plan_step *step, const struct plan_args *args, struct action *a)
 {
+	unsigned long flags = plan_mount_flags(args->flags) | (args->read_only ? MS_RDONLY : 0);
 	const gboolean again = step->word->action == PLAN_REMOUNT;
 
 	a->spec.op = VX_STEP_MOUNT;
@@ -64,7 +84,9 @@ static void make_mount(struct course *c, const struct plan_step *step, const str
 	add(a, c, args->at, c->run->mountpoint);
 	add(a, c, args->fstype, c->run->fstype);
 	add(a, c, args->options, again || args->device ? "" : options_of(c->run));
-	a->spec.num[0] = (gint64)(plan_mount_flags(args->flags) | (args->read_only ? MS_RDONLY : 0) | (again ? MS_REMOUNT : 0));
+	if (args->options)
+		a->strings->pdata[3] = split_options(a->strings->pdata[3], &flags);
+	a->spec.num[0] = (gint64)(flags | (again ? MS_REMOUNT : 0));
 	a->spec.num[1] = again ? VX_API_MOUNT : api_of(c->run, args->api);
 	call(a, step, again ? "remount" : "mount");
 }
@@ -300,12 +322,19 @@ static gboolean do_load(struct course *c, const struct plan_step *step, const st
 	}
 	c->run->load_params = params;
 	c->run->load_expect = a->spec.may_fail ? &a->expect : NULL;
-	ok = run_load(c->run, &usable, error);
+	ok = state_load(c, &usable, error);
 	c->run->load_params = NULL;
 	c->run->load_expect = NULL;
 	*ret = usable == (step->expect.result != PLAN_EXPECT_FAILS) || step->expect.result == PLAN_EXPECT_ANY || step->expect.class ?
 	       STEP_OK : STEP_FAILED;
 	return ok;
+}
+
+/* FALSE with `error`: it could not be asked. */
+static gboolean check_removable(struct course *c, GError **error)
+{
+	return c->removable || c->run->req->target->module != TARGET_MODPROBE ||
+	       state_has_module(c, c->run->req->target->module_name, &c->removable, error);
 }
 
 /* All that we loaded, the last first. */
@@ -317,6 +346,10 @@ static gboolean do_unload(struct course *c, const struct plan_step *step, const 
 
 	*ret = STEP_OK;
 	if (!is_loaded(c))
+		return TRUE;
+	if (!check_removable(c, error))
+		return FALSE;
+	if (c->run->req->target->module != TARGET_SOURCE && !c->removable)
 		return TRUE;
 	if (c->run->req->target->module == TARGET_SOURCE && !a->spec.may_fail) {
 		if (!run_unload(c->run, ret, error))
@@ -382,8 +415,10 @@ gboolean action_do(struct course *c, const struct plan_step *step, enum step_out
 	if (!make_place(c, step, &a, error) || !run_step(c->run, &a.spec, &outcome, &res, error))
 		return FALSE;
 	remember(c, step, &a, outcome);
-	if (step->word->action == PLAN_FORMAT && outcome == STEP_OK)
+	if (step->word->action == PLAN_FORMAT && outcome == STEP_OK) {
 		c->run->stage = RUN_FORMATTED;
+		c->formatted = TRUE;
+	}
 	*ret = is_expected(step, &a, &res, outcome) ? STEP_OK : outcome == STEP_OK ? STEP_FAILED : outcome;
 	return TRUE;
 }

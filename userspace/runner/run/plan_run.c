@@ -456,7 +456,8 @@ static void tell_end(struct course *c, guint from, gint64 began, enum plan_outco
 	g_autofree char *what = titles(c, from);
 	g_autofree char *text = outcome == PLAN_SKIPPED ?
 		g_strdup_printf("step %u of %u: %s: not for this target", c->number, c->of, c->top) :
-		g_strdup_printf("step %u of %u: %s: %u findings in %.1f s%s", c->number, c->of, c->top, bad, seconds, what);
+		g_strdup_printf("step %u of %u: %s: %u finding%s in %.1f s%s", c->number, c->of, c->top, bad, bad == 1 ? "" : "s",
+				seconds, what);
 
 	note(c, json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:i, s:f}", "do", "scenario", "event", "step-end", "where", c->top,
 			  "n", (int)c->number, "of", (int)c->of, "outcome", plan_outcome_words[outcome], "findings", (int)bad,
@@ -536,6 +537,7 @@ static gboolean plan_run(struct run *run, GError **error)
 	};
 	gboolean ok;
 
+	c.formatted = run->stage >= RUN_FORMATTED;
 	if (uses_chance(run->plan->steps))
 		run_say_seed(run);
 	run->phase = "scenario";

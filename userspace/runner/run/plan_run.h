@@ -14,7 +14,9 @@ struct course {
 	const struct plan *plan;
 	gboolean go_on;			/* the guest is of use */
 	gboolean mounted;		/* the target's device, at its mount point */
+	gboolean formatted;		/* the device is, whatever is loaded */
 	gboolean traced;		/* the mounts are */
+	gboolean removable;		/* a module that comes with the kernel was seen among the loaded ones */
 	gboolean untidy;		/* put the guest back before anything else is done */
 	GHashTable *outcomes;		/* step's own name -> enum plan_outcome */
 	GHashTable *draws;		/* line -> how often something was drawn there */
@@ -48,6 +50,10 @@ gboolean parallel_do(struct course *c, const struct plan_step *step, enum step_o
 gboolean state_holds(struct course *c, const struct plan_when *when, gboolean *ret, GError **error);
 /* After something that may have mounted and loaded by itself: how the guest stands. */
 gboolean state_look(struct course *c, GError **error);
+/* The module is loaded, and can be removed: it is no part of the kernel. */
+gboolean state_has_module(struct course *c, const char *name, gboolean *ret, GError **error);
+/* Loads it; what was formatted still is. */
+gboolean state_load(struct course *c, gboolean *usable, GError **error);
 /* Loaded, formatted, and mounted or not. *good FALSE: it cannot be had. */
 gboolean state_bring(struct course *c, gboolean mounted, gboolean *good, GError **error);
 gboolean state_point_make(struct course *c, const char *name, GError **error);

@@ -42,20 +42,38 @@ static gboolean count_mounts(struct course *c, guint *n, GError **error)
 	return TRUE;
 }
 
+gboolean state_has_module(struct course *c, const char *name, gboolean *ret, GError **error)
+{
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+
+	if (!read_guest(c, "/proc/modules", &res, error))
+		return FALSE;
+	*ret = count_lines(res.output, 0, name) > 0;
+	return TRUE;
+}
+
+gboolean state_load(struct course *c, gboolean *usable, GError **error)
+{
+	if (!run_load(c->run, usable, error))
+		return FALSE;
+	if (*usable && c->formatted)
+		c->run->stage = c->formatted ? RUN_FORMATTED : RUN_LOADED;
+	return TRUE;
+}
+
 /* A module that a branch has loaded or removed. */
 static gboolean look_for_module(struct course *c, GError **error)
 {
-	STEP_RESULT_CLEAR struct step_result res = { 0 };
 	const struct run *run = c->run;
 	gboolean source = run->req->target->module == TARGET_SOURCE, there;
 	const char *name = source && run->built ? run->built->modules[run->built->nmodules - 1].info->name :
 			   run->req->target->module_name;
 
-	if (run->req->target->module == TARGET_BUILTIN || !name)
+	/* What comes with the kernel may be built into it: then it is loaded, and stays so. */
+	if (run->req->target->module == TARGET_BUILTIN || !name || (!source && !c->removable))
 		return TRUE;
-	if (!read_guest(c, "/proc/modules", &res, error))
+	if (!state_has_module(c, name, &there, error))
 		return FALSE;
-	there = count_lines(res.output, 0, name) > 0;
 	if (source && there && !run->loaded->len)
 		g_ptr_array_add(run->loaded, g_strdup(name));
 	if (source && !there)
@@ -109,12 +127,13 @@ gboolean state_bring(struct course *c, gboolean mounted, gboolean *good, GError 
 		return FALSE;
 	if (!*good || run_guest_is_hurt(run) || c->plan->setup != PLAN_SETUP_FORMATTED)
 		return TRUE;
-	if (run->stage < RUN_LOADED && !run_load(run, &usable, error))
+	if (run->stage < RUN_LOADED && !state_load(c, &usable, error))
 		return FALSE;
 	if (usable && !run_guest_is_hurt(run) && run->stage < RUN_FORMATTED) {
 		if (!run_format(run, &usable, error))
 			return FALSE;
 		run->stage = usable ? RUN_FORMATTED : run->stage;
+		c->formatted = usable;
 	}
 	*good = usable;
 	if (!usable || run_guest_is_hurt(run) || c->mounted || !mounted)
