@@ -34,17 +34,24 @@ static void expect(struct detect_scenario *s, const json_t *json)
 	s->seen = FALSE;
 }
 
-static void missing(struct detect_scenario *s, const struct detect_now *now, GPtrArray *findings)
+static void add(const struct detect_scenario *s, const struct detect_now *now, struct finding *finding, const char *kind,
+		GPtrArray *findings)
 {
-	g_autofree char *title = g_strdup_printf("%s: expected, but did not come: %s", s->name, s->words);
-	struct finding *finding = finding_new(FINDING_STEP_FAILED, SEV_HIGH, title);
-
+	finding->kind = kind;
 	finding->blame = BLAME_MODULE;
 	finding->step = now->step;
 	finding->cycle = now->cycle;
 	finding->realtime_ns = now->realtime_ns;
 	finding->during = g_strdup(s->where);
 	g_ptr_array_add(findings, finding);
+}
+
+static void missing(struct detect_scenario *s, const struct detect_now *now, GPtrArray *findings)
+{
+	g_autofree char *title = g_strdup_printf("%s: expected, but did not come: %s", s->name, s->words);
+	struct finding *finding = finding_new(FINDING_STEP_FAILED, SEV_HIGH, title);
+
+	add(s, now, finding, SCENARIO_MISSING, findings);
 }
 
 static void late(const struct detect_scenario *s, const struct detect_now *now, const json_t *json, GPtrArray *findings)
@@ -54,12 +61,7 @@ static void late(const struct detect_scenario *s, const struct detect_now *now, 
 
 	finding_add_line(finding, "%" JSON_INTEGER_FORMAT " ms, allowed were %" JSON_INTEGER_FORMAT " ms",
 			 json_integer_value(json_object_get(json, "ms")), json_integer_value(json_object_get(json, "deadline_ms")));
-	finding->blame = BLAME_MODULE;
-	finding->step = now->step;
-	finding->cycle = now->cycle;
-	finding->realtime_ns = now->realtime_ns;
-	finding->during = g_strdup(s->where);
-	g_ptr_array_add(findings, finding);
+	add(s, now, finding, SCENARIO_LATE, findings);
 }
 
 void scenario_note(struct detect_scenario *s, const struct detect_now *now, const json_t *json, GPtrArray *findings)
@@ -73,6 +75,8 @@ void scenario_note(struct detect_scenario *s, const struct detect_now *now, cons
 		s->where = g_strdup(text(json, "where"));
 	} else if (!strcmp(event, "expect")) {
 		expect(s, json);
+	} else if (!strcmp(event, "again")) {
+		s->expecting = FALSE;
 	} else if (!strcmp(event, "late")) {
 		late(s, now, json, findings);
 	} else if (!strcmp(event, "expect-end") && s->expecting) {

@@ -6,6 +6,7 @@
  *	{"do": "scenario", "event": "step", "where": "leaks", "n": 3, "of": 8}	until the next one
  *	{"do": "scenario", "event": "expect", "name", "class", "title"}		a finding of that class, a title to match; or null
  *	{"do": "scenario", "event": "expect-end"}
+ *	{"do": "scenario", "event": "again"}		a replay begins: nothing is expected
  *	{"do": "scenario", "event": "late", "name", "deadline_ms", "ms"}	of what is made of steps; a single one is held to its own
  *
  * and "expect" of a step's entry: {"errors": [30], "status": null}.
@@ -16,6 +17,10 @@
 #include "detect.h"
 
 struct vx_msg_step;
+
+/* Kinds of its findings, which no step's answer brings but a later entry. */
+#define SCENARIO_MISSING	"missing"
+#define SCENARIO_LATE		"late"
 
 struct detect_scenario {
 	char *where;

@@ -466,6 +466,17 @@ static void tell_end(struct course *c, guint from, gint64 began, enum plan_outco
 		c->run->req->progress.say(c->run->req->progress.ctx, text);
 }
 
+/* What the next step finds mounted, had this one not crashed. */
+static gboolean leads_to_mounted(const struct plan_step *step, gboolean mounted)
+{
+	const enum plan_do what = step->kind == PLAN_WORD && !step->word->part ? step->word->action : PLAN_ACTIONS;
+	const struct plan_args *args = step->args;
+
+	if ((what != PLAN_MOUNT && what != PLAN_UMOUNT) || args->at)
+		return mounted;
+	return what == PLAN_MOUNT;
+}
+
 static gboolean do_top(struct course *c, const struct plan_step *step, GError **error)
 {
 	const guint from = journal_findings(c->run->journal)->len;
@@ -479,7 +490,7 @@ static gboolean do_top(struct course *c, const struct plan_step *step, GError **
 		return FALSE;
 	if (c->go_on && !do_step(c, step, &outcome, error))
 		return FALSE;
-	if (c->go_on && outcome == PLAN_CRASHED && mounted && c->number < c->of && !bring(c, TRUE, error))
+	if (c->go_on && outcome == PLAN_CRASHED && c->number < c->of && !bring(c, leads_to_mounted(step, mounted), error))
 		return FALSE;
 	tell_end(c, from, began, outcome);
 	return TRUE;

@@ -305,6 +305,7 @@ static gboolean attempt(struct run *run, GError **error)
 	g_clear_pointer(&rp->name, g_free);
 	json_decref(rp->done);
 	rp->done = json_array();
+	journal_json(run->journal, VX_REC_REQUEST, json_pack("{s:s, s:s}", "do", "scenario", "event", "again"));
 	if (!do_list(run, &local) && !g_error_matches(local, SESSION_ERROR, SESSION_LOST)) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
@@ -377,7 +378,8 @@ static gboolean read_steps(struct replay *rp, GError **error)
 {
 	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(rp->req->dir, error);
 	/* Of a leak the step tells where it was made; what proves it comes after the last of the hunt. */
-	const gboolean by_step = rp->finding->step && !leak_is_of_hunt(rp->finding);
+	const gboolean by_step = rp->finding->step && !leak_is_of_hunt(rp->finding) &&
+				 g_strcmp0(rp->finding->kind, SCENARIO_MISSING);
 	struct rec_entry entry;
 	guint i;
 
@@ -395,6 +397,7 @@ static gboolean read_steps(struct replay *rp, GError **error)
 		json_t *json = steplist_action(rp->steps, i);
 
 		rp->out->steps += !g_strcmp0(json_string_value(json_object_get(json, "do")), "step");
+		rp->out->race = rp->finding->class == FINDING_RACE || !strcmp(text_of(json, "op", ""), "parallel");
 		json_decref(json);
 	}
 	return TRUE;
