@@ -2,6 +2,7 @@
 /* A list of steps, as it stands in a file, to a tree. */
 #include <string.h>
 
+#include "file_ops.h"
 #include "plan_priv.h"
 
 #define PAUSE_MAX_MS	600000u
@@ -95,6 +96,24 @@ static void copy_defaults(struct plan_step *step)
 	}
 }
 
+static gboolean check_operation(struct yaml_place at, const struct plan_step *step, GError **error)
+{
+	const struct plan_args *args = step->args;
+	g_autoptr(GPtrArray) words = NULL;
+	const struct vx_file_op *op;
+
+	if (step->word->part || step->word->action != PLAN_FILE_OPERATION)
+		return TRUE;
+	words = g_ptr_array_new();
+	for (op = vx_file_ops; op->name; op++) {
+		if (!strcmp(op->name, args->operation))
+			return TRUE;
+		g_ptr_array_add(words, (gpointer)op->name);
+	}
+	g_ptr_array_add(words, NULL);
+	return yaml_unknown(at, "file operation", args->operation, (const char *const *)words->pdata, error);
+}
+
 static gboolean no_keys(struct yaml_place at, const struct plan_word *word, GError **error)
 {
 	g_autoptr(GString) keys = g_string_new(NULL);
@@ -132,12 +151,14 @@ static gboolean read_word(struct yaml_place at, const struct yaml_place *args, s
 	if (shape == YAML_NOTHING)
 		return missing_one(at, word, error);
 	if (shape == YAML_KEYS)
-		return yaml_read_at(*args, word->name, field, NULL, step->args, error) && check_variables(*args, step, error);
+		return yaml_read_at(*args, word->name, field, NULL, step->args, error) && check_variables(*args, step, error) &&
+		       check_operation(*args, step, error);
 	while (field->key && word->brief && strcmp(field->key, word->brief))
 		field++;
 	if (!word->brief || !field->key)
 		return no_keys(*args, word, error);
-	return yaml_read_field(*args, word->name, field, step->args, error) && check_variables(*args, step, error);
+	return yaml_read_field(*args, word->name, field, step->args, error) && check_variables(*args, step, error) &&
+	       check_operation(*args, step, error);
 }
 
 /* ---- blocks --------------------------------------------------------------------------------------- */

@@ -728,9 +728,11 @@ gboolean yaml_read_at(struct yaml_place at, const char *said, const struct yaml_
 		return fail_at(at.yf, node, said, error, "lines of \"key: value\" belong here");
 	for (pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
 		name = node_of(at.yf, pair->key);
-		if (skip && name->type == YAML_SCALAR_NODE && g_strv_contains(skip, scalar(name)) &&
-		    !earlier_key(at.yf, node, pair))
+		if (skip && name->type == YAML_SCALAR_NODE && g_strv_contains(skip, scalar(name))) {
+			if (earlier_key(at.yf, node, pair))
+				return fail_at(at.yf, name, scalar(name), error, "stands here a second time");
 			continue;
+		}
 		if (!read_pair(at.yf, node, pair, said, fields, object, error))
 			return FALSE;
 	}
