@@ -4,7 +4,7 @@
 #
 #	make run [TARGET=ext4] [VEXFS=/path/to/source] [ARGS=...]	install what is missing, build, make the guest, run
 #	make test							the same, then every test
-#	make setup | all | guest | bench | reliability | leaks | endurance | lint | fuzz | clean
+#	make setup | all | guest | bench | reliability | leaks | stability | endurance | lint | fuzz | clean
 #
 # V=1 shows commands. A folder sees only the headers that its line in "Who may
 # include whom" names: a detector that includes vm.h does not compile.
@@ -39,7 +39,7 @@ BPFTOOL	:= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
 VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 
 # Entry points that must work on an empty machine come first: they install, then call make again.
-ENTRY	:= setup run test bench reliability leaks endurance guest clean lint help
+ENTRY	:= setup run test bench reliability leaks stability endurance guest clean lint help
 ifneq ($(filter-out $(ENTRY),$(or $(MAKECMDGOALS),all)),)
 NEED_TOOLS := 1
 endif
@@ -99,7 +99,7 @@ ifdef NEED_TOOLS
 $(shell mkdir -p $(B); echo '$(flags_text)' | cmp -s - $(FLAGS_STAMP) || echo '$(flags_text)' >$(FLAGS_STAMP))
 endif
 
-.PHONY: all setup run test bench reliability leaks endurance guest lint fuzz clean help check unit integration FORCE
+.PHONY: all setup run test bench reliability leaks stability endurance guest lint fuzz clean help check unit integration FORCE
 all: $(B)/vexlab $(B)/vexlab-agent $(B)/vexlab-init
 
 help:
@@ -135,6 +135,11 @@ leaks: setup
 	@$(MAKE) -j$(JOBS) all
 	@$(B)/vexlab guest build
 	@tests/leaks/run.sh $(B) $(HUNTS)
+
+stability: setup
+	@$(MAKE) -j$(JOBS) all
+	@$(B)/vexlab guest build
+	@tests/stability/run.sh $(B) $(DEFECTS)
 
 endurance: setup
 	@$(MAKE) -j$(JOBS) all
@@ -241,6 +246,12 @@ unit: all $(unit_bin)
 fuzz_src	:= $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_bin	:= $(fuzz_src:%.c=$(B)/%)
 oops_src	:= $(wildcard $R/detect/oops*.c)
+# A scenario file is written by people, but may come from anywhere.
+plan_src	:= $(wildcard $R/scenario/plan*.c) $R/scenario/yamlfile.c $R/base/error.c
+$(B)/tests/fuzz/fuzz_plan: tests/fuzz/fuzz_plan.c $(common_src) $(plan_src) $(FLAGS_STAMP)
+	@mkdir -p $(@D)
+	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,scenario) $(PKG_CFLAGS) \
+		-o $@ $< $(common_src) $(plan_src) $(PKG_LIBS)
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(common_src) $(oops_src) $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,detect) $(PKG_CFLAGS) \

@@ -64,6 +64,9 @@ enum vx_feature {
  *	KMEMLEAK	of a kernel that has it: what nothing points to any more, told on the console; value: how many
  *	RESOURCES	output: "NAME VALUE\n" lines, what the kernel holds (agent/resources.c). Caches are shrunk
  *			for it, and open devices asked who holds them; nothing else is changed
+ *	PARALLEL	s: branches of steps (common/branches.h), each a thread; n: ns after which no branch begins its
+ *			steps again, 0: never; value: steps done; output: a line for each step, how often and how it ended.
+ *			-EBADMSG: some did not end as they were to, its first line stable
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -86,6 +89,7 @@ enum vx_step_op {
 	VX_STEP_FILE_OP		= 17,
 	VX_STEP_SETTLE		= 18,
 	VX_STEP_RESOURCES	= 19,
+	VX_STEP_PARALLEL	= 24,
 	VX_STEP_KMEMLEAK	= 48,
 	VX_STEP_OPS,
 };

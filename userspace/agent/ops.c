@@ -203,6 +203,7 @@ static const struct {
 	[VX_STEP_SETTLE]	= { op_settle, 0 },
 	[VX_STEP_RESOURCES]	= { op_resources, 0 },
 	[VX_STEP_KMEMLEAK]	= { op_kmemleak, 0 },
+	[VX_STEP_PARALLEL]	= { op_parallel, 2 },
 };
 
 int op_execute(struct op_run *run)

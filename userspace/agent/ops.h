@@ -28,6 +28,12 @@ struct op_run {
 	pthread_mutex_t lock;		/* robust; for what follows */
 	pid_t child;			/* not reaped yet, leads its own process group; 0: none */
 	struct output out;
+	/*
+	 * Of an operation that lets other threads do it, NULL else: says where they are, and which of them is to be looked at.
+	 * Called under the lock, by the watcher.
+	 */
+	pid_t (*where)(void *arg, struct output *out);
+	void *where_arg;
 };
 
 /* Does it; 0 or -errno. */
@@ -82,6 +88,8 @@ int op_files(struct op_run *run);
 int op_fault(struct op_run *run);
 /* fileops.c */
 int op_file(struct op_run *run);
+/* op_parallel.c */
+int op_parallel(struct op_run *run);
 /* op_settle.c */
 int op_settle(struct op_run *run);
 /* op_kmemleak.c */

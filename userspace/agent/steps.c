@@ -210,6 +210,7 @@ static void reset_run(struct op_run *run)
 	run->start_ns = run->end_ns = run->cpu_ns = 0;
 	atomic_store(&run->cancelled, false);
 	run->child = 0;
+	run->where = NULL;
 	run->out.len = 0;
 	run->out.cut = 0;
 }
@@ -323,7 +324,7 @@ static void strike(struct steps *steps)
 	pid_t child;
 
 	op_lock(&w->run);
-	child = w->run.child;
+	child = w->run.where ? w->run.where(w->run.where_arg, &w->run.out) : w->run.child;
 	op_unlock(&w->run);
 	w->struck = true;
 	w->look = stuck_look(child ?: atomic_load(&w->tid), !steps->cb.foreign, steps->fd);

@@ -12,6 +12,7 @@ int cmd_leaks(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_guest(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
+int cmd_scenario(int argc, char **argv);
 int cmd_clean(int argc, char **argv);
 
 /* Shared by the commands (cmd.c). They alone print. */

@@ -10,6 +10,7 @@
 #include "report.h"
 
 #define NOT_SEEN	1
+#define RELIABLE	0.9	/* of the tries, by which a finding that is no race is to come back */
 
 struct options {
 	char *from, *output, *cache, *agent, *uri;
@@ -40,10 +41,16 @@ static void tick(void *ctx, const char *text, unsigned int done, unsigned int al
 {
 }
 
+static double rate(const struct replay_outcome *out)
+{
+	return out->attempts ? (double)out->seen / out->attempts : 0;
+}
+
 static void print_json(const struct replay_outcome *out)
 {
-	json_t *json = json_pack("{s:s, s:b, s:i, s:i, s:i, s:O, s:s?, s:b}", "finding", out->title,
+	json_t *json = json_pack("{s:s, s:b, s:i, s:i, s:f, s:b, s:i, s:O, s:s?, s:b}", "finding", out->title,
 				 "seen", out->seen > 0, "attempts", (int)out->attempts, "times_seen", (int)out->seen,
+				 "rate", rate(out), "race", out->race,
 				 "steps", (int)out->steps, "details", out->details, "directory", out->run.dir,
 				 "interrupted", out->run.interrupted);
 
@@ -56,7 +63,12 @@ static void print_text(const struct replay_outcome *out)
 {
 	g_autofree char *title = report_printable(out->title);
 
-	printf("%s: seen again %u of %u times\n  files    %s\n", title, out->seen, out->attempts, out->run.dir);
+	printf("%s: seen again in %u of %u tries", title, out->seen, out->attempts);
+	if (out->race)
+		printf(" (a race: its rate is %.0f %%)", 100 * rate(out));
+	else if (out->attempts > 1 && rate(out) < RELIABLE)
+		printf(" (it depends on something that the steps do not fix)");
+	printf("\n  files    %s\n", out->run.dir);
 }
 
 static int finish(const struct options *o, const struct replay_outcome *out)

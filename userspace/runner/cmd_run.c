@@ -154,7 +154,8 @@ static int list_all(void)
 {
 	g_autofree char *dir = cmd_lib_path("targets");
 	const char *const dirs[] = { dir, NULL };
-	const char *const *scenario = run_scenarios();
+	g_autofree char *scenarios = cmd_lib_path("scenarios");
+	g_auto(GStrv) scenario = run_scenarios(scenarios);
 	g_auto(GStrv) targets = target_names(dirs);
 	g_autofree char *settings = NULL;
 	const struct vx_file_op *op;
@@ -164,7 +165,7 @@ static int list_all(void)
 	printf("Targets:\n");
 	for (i = 0; targets[i]; i++)
 		printf("  %s\n", targets[i]);
-	printf("Scenarios:\n");
+	printf("Scenarios (--scenario NAME, or a YAML file):\n");
 	for (i = 0; scenario[i]; i += 2)
 		printf("  %-16s %s\n", scenario[i], scenario[i + 1]);
 	printf("Operations of file-operations, by group (--operations):\n");
@@ -244,7 +245,7 @@ static gboolean check_snapshot(struct options *o, GError **error)
 
 static int run(struct options *o, struct progress *progress)
 {
-	g_autofree char *probe = cmd_lib_path("kmod-probe");
+	g_autofree char *probe = cmd_lib_path("kmod-probe"), *scenarios = cmd_lib_path("scenarios");
 	g_autofree char *targets = cmd_lib_path("targets"), *clamped = NULL, *ssh_words = NULL;
 	g_auto(GStrv) noise = NULL;
 	const char *const dirs[] = { targets, NULL };
@@ -277,6 +278,7 @@ static int run(struct options *o, struct progress *progress)
 		say(progress, clamped);
 	req = (struct run_request){
 		.config = &config, .target = target, .control = control, .scenario = o->scenario,
+		.scenario_dir = scenarios,
 		.seed = (guint64)o->seed, .args = o->args,
 		.source = o->source, .module_params = o->params,
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
@@ -321,7 +323,7 @@ int cmd_run(int argc, char **argv)
 	struct options o = { .cycles = -1, .warmup = -1, .rounds = -1, .memory = -1, .vcpus = -1 };
 	const GOptionEntry entries[] = {
 		STR("target", target, "Filesystem under test: a name or a YAML file (ext4)", "NAME"),
-		STR("scenario", scenario, "What to do with it (mount-cycles)", "NAME"),
+		STR("scenario", scenario, "What to do with it: a name or a YAML file (mount-cycles)", "NAME"),
 		STR("source", source, "Source folder of a target that is built", "DIR"),
 		INT("cycles", cycles, "Measured cycles; of a leak hunt, those of its first round (100)", "N"),
 		INT("warmup", warmup, "Cycles before them (5)", "N"),

@@ -91,7 +91,7 @@ static int list(const struct run_request *req, struct rundir *rundir, const stru
 
 static int create(struct run_request *req, struct rundir *rundir, const struct options *o)
 {
-	g_autofree char *targets = cmd_lib_path("targets");
+	g_autofree char *targets = cmd_lib_path("targets"), *scenarios = cmd_lib_path("scenarios");
 	const char *const dirs[] = { targets, NULL };
 	VX_GUARD(target_free) struct target *target = NULL;
 	const gint64 began = g_get_monotonic_time();
@@ -103,6 +103,7 @@ static int create(struct run_request *req, struct rundir *rundir, const struct o
 		return cmd_fail("snapshot create", error);
 	req->target = target;
 	req->scenario = o->scenario;
+	req->scenario_dir = scenarios;
 	if (!snapshot_create(req, rundir, o->rest[1], o->point, &error))
 		return cmd_fail("snapshot create", error);
 	s = (double)(g_get_monotonic_time() - began) / 1e6;

@@ -16,6 +16,7 @@ static const struct {
 	const char *description;
 } commands[] = {
 	{ "run", cmd_run, "Boot a guest, drive a filesystem through a scenario, judge it" },
+	{ "scenario", cmd_scenario, "List and check scenario files, and what they can say" },
 	{ "report", cmd_report, "Make the reports of a run again from its record" },
 	{ "leaks", cmd_leaks, "What a leak hunt has found, site by site" },
 	{ "replay", cmd_replay, "Do again what led to a finding, and say whether it comes back" },

@@ -3,6 +3,7 @@
 
 #include "detect.h"
 #include "leak.h"
+#include "scenario.h"
 
 static const struct detector *const detectors[] = {
 	&detector_console,
@@ -17,6 +18,7 @@ struct detect {
 	gpointer state[G_N_ELEMENTS(detectors)];
 	gboolean configured;
 	struct detect_now now;
+	struct detect_scenario scenario;
 };
 
 struct detect *detect_new(void)
@@ -33,6 +35,7 @@ void detect_free(struct detect *detect)
 	for (i = 0; i < G_N_ELEMENTS(detectors); i++)
 		if (detect->state[i])
 			detectors[i]->destroy(detect->state[i]);
+	scenario_clear(&detect->scenario);
 	g_free(detect);
 }
 
@@ -71,6 +74,7 @@ static void note_step(struct detect_now *now, const json_t *step)
 	now->step = (guint64)json_integer_value(json_object_get(step, "id"));
 	now->cycle = (guint64)json_integer_value(json_object_get(step, "cycle"));
 	now->may_fail = json_is_true(json_object_get(step, "may_fail"));
+	scenario_expect_from(json_object_get(step, "expect"), &now->expect);
 	now->on_target = json_is_true(json_object_get(step, "target"));
 	g_strlcpy(now->step_name, name ? name : "", sizeof(now->step_name));
 	g_strlcpy(now->step_kind, kind ? kind : "", sizeof(now->step_kind));
@@ -91,16 +95,18 @@ GPtrArray *detect_feed(struct detect *detect, const struct rec_entry *entry)
 	guint i;
 
 	detect->now.realtime_ns = entry->stamp.realtime_ns;
-	if (entry->frame.type == VX_REC_RUN || entry->frame.type == VX_REC_STEP_BEGIN)
+	if (entry->frame.type == VX_REC_RUN || entry->frame.type == VX_REC_STEP_BEGIN || entry->frame.type == VX_REC_REQUEST)
 		json = rec_entry_json(entry);
 	if (entry->frame.type == VX_REC_RUN)
 		configure(detect, json);
 	else if (entry->frame.type == VX_REC_STEP_BEGIN && json)
 		note_step(&detect->now, json);
-	json_decref(json);
-
 	for (i = 0; detect->configured && i < G_N_ELEMENTS(detectors); i++)
 		detectors[i]->feed(detect->state[i], &detect->now, entry, findings);
+	scenario_mark(&detect->scenario, findings);
+	if (entry->frame.type == VX_REC_REQUEST)
+		scenario_note(&detect->scenario, &detect->now, json, findings);
+	json_decref(json);
 	return or_null(findings);
 }
 
@@ -112,6 +118,7 @@ GPtrArray *detect_idle(struct detect *detect, guint64 monotonic_ns)
 	for (i = 0; detect->configured && i < G_N_ELEMENTS(detectors); i++)
 		if (detectors[i]->idle)
 			detectors[i]->idle(detect->state[i], &detect->now, monotonic_ns, findings);
+	scenario_mark(&detect->scenario, findings);
 	return or_null(findings);
 }
 
@@ -123,6 +130,7 @@ GPtrArray *detect_finish(struct detect *detect)
 	for (i = 0; detect->configured && i < G_N_ELEMENTS(detectors); i++)
 		if (detectors[i]->finish)
 			detectors[i]->finish(detect->state[i], &detect->now, findings);
+	scenario_mark(&detect->scenario, findings);
 	return or_null(findings);
 }
 

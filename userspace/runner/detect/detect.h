@@ -12,6 +12,14 @@
 #include "finding.h"
 #include "record.h"
 
+/* What a scenario file wants of a step: an error of these (none: any error), or a program's status. */
+struct detect_expect {
+	gboolean set;
+	int errors[16];
+	guint nerrors;
+	int status;			/* -1: not said */
+};
+
 /* What detectors know of the moment: kept by detect_feed from the entries themselves. */
 struct detect_now {
 	guint64 step, cycle;
@@ -20,6 +28,7 @@ struct detect_now {
 	char step_kind[16];		/* "load", "unload", "mkfs", "mount", ... as run/ names them */
 	gboolean on_target;		/* the step exercises the target (not our own set-up) */
 	gboolean may_fail;		/* it is to provoke an error: that it fails is no finding, a crash is */
+	struct detect_expect expect;
 };
 
 /* Silence of the console after which a report that has seen its end is complete. */

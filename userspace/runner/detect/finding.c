@@ -65,6 +65,11 @@ enum concern finding_concern(enum finding_class class)
 	return classes[class].concern;
 }
 
+gboolean finding_counts(const struct finding *finding)
+{
+	return !finding->noise && !finding->expected;
+}
+
 gboolean finding_hurts(const struct finding *finding)
 {
 	return classes[finding->class].hurts && !finding->noise;
@@ -106,6 +111,7 @@ void finding_free(struct finding *finding)
 	g_free(finding->module);
 	g_free(finding->folder);
 	g_free(finding->location);
+	g_free(finding->during);
 	g_free(finding);
 }
 
@@ -149,6 +155,10 @@ json_t *finding_json(const struct finding *finding)
 			 "recovery_attempted", (int)finding->recovery_attempted,
 			 "recovery_successful", (int)finding->recovery_successful);
 	json_object_set_new(json, "evidence", finding->folder ? json_string(finding->folder) : json_null());
+	if (finding->expected)
+		json_object_set_new(json, "expected", json_true());
+	if (finding->during)
+		json_object_set_new(json, "scenario_step", json_string(finding->during));
 	json_object_set_new(json, "location", finding->location ? json_string(finding->location) : json_null());
 	return json;
 }

@@ -60,6 +60,8 @@ struct finding {
 	char *folder;			/* of its evidence, below the run's folder, NULL: none (report/evidence.c) */
 	char *location;			/* "file:line" of the guilty frame, NULL: not known */
 	gboolean noise;			/* on the user's noise list: told, but never judged */
+	gboolean expected;		/* the scenario says that it must come: nor is it */
+	char *during;			/* step of the scenario file, NULL: none (scenario.h) */
 };
 
 struct finding *finding_new(enum finding_class class, enum severity severity, const char *title);
@@ -77,6 +79,8 @@ gboolean finding_class_is_crash(enum finding_class class);
 const char *severity_name(enum severity severity);
 const char *blame_name(enum blame blame);
 enum concern finding_concern(enum finding_class class);
+/* Held against somebody: neither known noise nor what the scenario expects. */
+gboolean finding_counts(const struct finding *finding);
 /* The guest is not the same afterwards: nothing that it does from now on tells anything. */
 gboolean finding_hurts(const struct finding *finding);
 

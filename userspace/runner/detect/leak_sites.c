@@ -553,6 +553,8 @@ void leaks_feed(struct leaks *leaks, const struct rec_entry *entry)
 	case VX_REC_REQUEST:
 	case VX_REC_VM:
 		json = rec_entry_json(entry);
+		if (!strcmp(word(json, "do"), "part"))
+			leaks->hunting = !strcmp(word(json, "name"), "leak-hunt");
 		note_event(leaks, json);
 		break;
 	case VX_MSG_STEP:

@@ -7,6 +7,7 @@
 #include "death.h"
 #include "detect.h"
 #include "oops_table.h"
+#include "scenario.h"
 #include "wire.h"
 
 #define LINES_TOLD	120u
@@ -132,9 +133,10 @@ static enum finding_class class_of(const struct detect_now *now, const struct vx
 	return FINDING_STEP_FAILED;
 }
 
+/* The agent has judged it, and says why in a line that can be a title. */
 static gboolean is_file_op(const struct detect_now *now)
 {
-	return !strcmp(now->step_kind, "fileop");
+	return !strcmp(now->step_kind, "fileop") || !strcmp(now->step_kind, "parallel");
 }
 
 /* `why`: the first line of what the step said. */
@@ -155,7 +157,7 @@ static struct finding *failure_finding(const struct detect_now *now, const struc
 	g_autofree char *title = failure_title(now, msg, why);
 	struct finding *finding = finding_new(class_of(now, msg), SEV_HIGH, title);
 
-	if (is_file_op(now))
+	if (!strcmp(now->step_kind, "fileop"))
 		finding->kind = msg->value == VX_FILE_CORRUPT ? "data-corruption" :
 				msg->value == VX_FILE_WRONG ? "wrong-result" : NULL;
 	return finding;
@@ -207,6 +209,16 @@ static void release_old(struct step_state *st, guint64 monotonic_ns, GPtrArray *
 		release(st, findings);
 }
 
+static void add_told(const struct detect_now *now, const struct rec_entry *entry,
+		     const struct vx_msg_step *msg, struct finding *finding, GPtrArray *findings)
+{
+	finding->blame = now->on_target ? BLAME_MODULE : BLAME_ENVIRONMENT;
+	finding->step = msg->id;
+	finding->cycle = now->cycle;
+	finding->realtime_ns = entry->stamp.realtime_ns;
+	g_ptr_array_add(findings, finding);
+}
+
 static struct finding *judge(const struct step_state *st, const struct detect_now *now,
 			     const struct rec_entry *entry, const struct vx_msg_step *msg)
 {
@@ -235,6 +247,13 @@ static void on_step(struct step_state *st, const struct detect_now *now, const s
 	if (entry->frame.length < sizeof(msg))
 		return;
 	memcpy(&msg, entry->payload, sizeof(msg));
+	if (msg.id == now->step && now->expect.set && msg.err != -ETIMEDOUT && !was_killed(&msg)) {
+		struct finding *other = scenario_judge(now, &msg);
+
+		if (other)
+			add_told(now, entry, &msg, other, findings);
+		return;
+	}
 	/* A program's exit status is its error. */
 	if (msg.id != now->step || (!msg.err && (strcmp(now->step_kind, "exec") || !msg.value)))
 		return;

@@ -113,7 +113,7 @@ static json_t *probes_json(const struct analysis *an)
 
 static gboolean counts(const struct finding *finding, enum finding_class class)
 {
-	return finding->class == class && !finding->noise;
+	return finding->class == class && finding_counts(finding);
 }
 
 static guint count_class(const struct analysis *an, enum finding_class class)

@@ -193,13 +193,18 @@ static void finding_lines(GString *out, const struct finding *finding, guint tim
 
 	g_string_append_printf(out, "  %-8s %s (%s, %s%s", severity_name(finding->severity),
 			       title, finding_class_name(finding->class),
-			       finding->noise ? "known noise" : "blamed on the ",
-			       finding->noise ? "" : blame_name(finding->blame));
+			       finding->expected ? "as expected" : finding->noise ? "known noise" : "blamed on the ",
+			       finding_counts(finding) ? blame_name(finding->blame) : "");
 	if (times > 1)
 		g_string_append_printf(out, ", %u times", times);
 	if (finding->cycle)
 		g_string_append_printf(out, ", %scycle %" G_GUINT64_FORMAT, times > 1 ? "first in " : "",
 				       finding->cycle);
+	if (finding->during) {
+		g_autofree char *during = report_printable(finding->during);
+
+		g_string_append_printf(out, ", in \"%s\"", during);
+	}
 	g_string_append(out, ")\n");
 	if (finding->location) {
 		g_autofree char *location = report_printable(finding->location);
@@ -220,7 +225,7 @@ static void finding_lines(GString *out, const struct finding *finding, guint tim
 
 static gboolean same_finding(const struct finding *a, const struct finding *b)
 {
-	return a->class == b->class && a->blame == b->blame && a->noise == b->noise && !strcmp(a->title, b->title);
+	return a->class == b->class && a->blame == b->blame && a->noise == b->noise && a->expected == b->expected && !strcmp(a->title, b->title);
 }
 
 /* How often `an` has what stands at `at`; 0: it was there before. */

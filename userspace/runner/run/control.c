@@ -16,7 +16,7 @@ gboolean control_is_due(const struct run *run)
 	for (i = 0; i < findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(findings, i);
 
-		if (!finding->noise && finding->blame != BLAME_ENVIRONMENT)
+		if (finding_counts(finding) && finding->blame != BLAME_ENVIRONMENT)
 			return TRUE;
 	}
 	return FALSE;

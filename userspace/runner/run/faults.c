@@ -9,7 +9,7 @@
 
 #include "error.h"
 #include "faults.h"
-#include "run_priv.h"
+#include "part.h"
 
 #define FILES		1
 #define FILE_BYTES	4096
@@ -386,12 +386,12 @@ static GPtrArray *rows_wanted(const struct run *run, GError **error)
 	return g_steal_pointer(&rows);
 }
 
-static gboolean all_rows(struct run *run, const GPtrArray *rows, GError **error)
+static gboolean all_rows(struct run *run, const GPtrArray *rows, gboolean *go_on, GError **error)
 {
-	gboolean go_on = TRUE, loaded = TRUE;
+	gboolean loaded = TRUE;
 	guint i;
 
-	for (i = 0; i < rows->len && go_on; i++) {
+	for (i = 0; i < rows->len && *go_on; i++) {
 		const struct fault_row *row = rows->pdata[i];
 		struct trial t = { .run = run, .row = row, .of = rows->len, .loaded = loaded };
 		enum step_outcome outcome;
@@ -404,7 +404,7 @@ static gboolean all_rows(struct run *run, const GPtrArray *rows, GError **error)
 			return FALSE;
 		t.marker = row->by != FAULT_BY_MODULE ? NULL :
 			g_strdup_printf("fault %.*s at ", (int)strcspn(row->name, "@"), row->name);
-		ok = one_row(&t, &go_on, error);
+		ok = one_row(&t, go_on, error);
 		journal_watch_for(run->journal, NULL);
 		g_free(t.marker);
 		if (!ok)
@@ -414,24 +414,18 @@ static gboolean all_rows(struct run *run, const GPtrArray *rows, GError **error)
 	return TRUE;
 }
 
-static gboolean faults(struct run *run, GError **error)
+static gboolean faults(struct run *run, const void *args, gboolean *go_on, GError **error)
 {
 	g_autoptr(GPtrArray) rows = rows_wanted(run, error);
-	gboolean usable;
 
-	if (!rows || !run_setup(run, &usable, error))
-		return FALSE;
-	if (!usable)
-		return TRUE;
-	if (!run_trace(run, run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error))
+	if (!rows || !run_trace(run, run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error))
 		return FALSE;
 	run->phase = "faults";
-	return all_rows(run, rows, error);
+	return all_rows(run, rows, go_on, error);
 }
 
-const struct scenario scenario_faults = {
+const struct part part_faults = {
 	.name = "faults",
 	.description = "each fault of faultfs' menu: is it found, named, and is the guest back",
-	.alone = TRUE,
-	.run = faults,
+	.run = faults, .own_trace = TRUE,
 };

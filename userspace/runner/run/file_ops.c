@@ -4,17 +4,30 @@
  * written out afterwards: what breaks belongs to one operation. Between groups the filesystem is
  * mounted anew. What became of each is one note of the record, {"event": "file operation", ...}.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "error.h"
 #include "file_ops.h"
-#include "run_priv.h"
+#include "part.h"
 
 #define DEADLINE_MS	20000u		/* of an operation; the longest takes a second or two under emulation */
 #define MOUNTS_MAX	2		/* in a row that fail: then it is of no use */
 
+struct operations_args {
+	char **only;			/* these or these groups; NULL: as --operations says, else all */
+};
+
+static const struct yaml_field fields[] = {
+	{ .key = "only", .kind = YAML_STRINGS, .offset = offsetof(struct operations_args, only), .min = 1, .max = 64 },
+	{ 0 },
+};
+
+static const struct operations_args defaults = { 0 };
+
 struct course {
 	struct run *run;
+	char **only;
 	guint of, recovered;		/* operations wanted; times the guest was put back */
 	const char *group;		/* of the latest operation */
 	gboolean mounted, go_on;
@@ -320,17 +333,16 @@ static gboolean one_turn(struct course *c, struct turn *t, GError **error)
 	return TRUE;
 }
 
-static gboolean is_wanted(const struct run *run, const struct vx_file_op *op)
+static gboolean is_wanted(const struct course *c, const struct vx_file_op *op)
 {
-	g_auto(GStrv) words = g_strsplit(run->req->operations ? run->req->operations : "", ",", -1);
-	const char *const *list = (const char *const *)words;
+	const char *const *list = (const char *const *)c->only;
 
-	return !words[0] || g_strv_contains(list, op->name) || g_strv_contains(list, op->group);
+	return !list[0] || g_strv_contains(list, op->name) || g_strv_contains(list, op->group);
 }
 
-static gboolean check_wanted(const struct run *run, guint *of, GError **error)
+static gboolean check_wanted(const struct course *c, guint *of, GError **error)
 {
-	g_auto(GStrv) words = g_strsplit(run->req->operations ? run->req->operations : "", ",", -1);
+	char **words = c->only;
 	const struct vx_file_op *op;
 	guint i;
 
@@ -344,7 +356,7 @@ static gboolean check_wanted(const struct run *run, guint *of, GError **error)
 		return FALSE;
 	}
 	for (*of = 0, op = vx_file_ops; op->name; op++)
-		*of += is_wanted(run, op);
+		*of += is_wanted(c, op);
 	return TRUE;
 }
 
@@ -357,7 +369,7 @@ static gboolean all_turns(struct course *c, GError **error)
 	for (op = vx_file_ops; op->name && ok; op++) {
 		struct turn t = { .op = op };
 
-		if (!is_wanted(c->run, op))
+		if (!is_wanted(c, op))
 			continue;
 		done++;
 		c->run->req->progress.tick(c->run->req->progress.ctx, op->name, done, c->of);
@@ -368,29 +380,34 @@ static gboolean all_turns(struct course *c, GError **error)
 	return ok;
 }
 
-static gboolean file_operations(struct run *run, GError **error)
+static gboolean file_operations(struct run *run, const void *given, gboolean *go_on, GError **error)
 {
-	struct course c = { .run = run, .go_on = TRUE };
+	const struct operations_args *args = given;
+	g_auto(GStrv) words = args->only ? g_strdupv(args->only) :
+			      g_strsplit(run->req->operations ? run->req->operations : "", ",", -1);
+	struct course c = { .run = run, .only = words, .go_on = TRUE };
 	g_autoptr(GError) local = NULL;
 	gboolean ok;
 
-	if (!check_wanted(run, &c.of, error) ||
+	if (!check_wanted(&c, &c.of, error) ||
 	    !run_trace(run, run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error))
 		return FALSE;
 	run->phase = "operations";
 	/* One for each operation, and for each umount between. */
-	run->recoveries_more = 2 * c.of;
+	run->recoveries_more += 2 * c.of;
 	if (!all_turns(&c, error))
 		return FALSE;
 	ok = unmount(&c, &local);
 	if (!survive(&c, ok, &local, error))
 		return FALSE;
 	run->phase = "flush";
+	*go_on = c.go_on;
 	return !c.go_on || session_flush(run->session, error);
 }
 
-const struct scenario scenario_file_operations = {
+const struct part part_file_operations = {
 	.name = "file-operations",
 	.description = "each ordinary file operation by itself: what it answers, what crashes",
-	.run = file_operations,
+	.fields = fields, .defaults = &defaults, .size = sizeof(defaults),
+	.run = file_operations, .own_trace = TRUE,
 };

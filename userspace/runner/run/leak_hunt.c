@@ -6,6 +6,7 @@
  * loaded so is traced from the start; one that cannot be unloaded is judged by growth. Rounds end early when more of
  * the same would tell nothing new.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "error.h"
@@ -265,9 +266,8 @@ static void verdict(struct hunt *h, const char *why)
 /* How many cycles the next round takes, and why; 0: none. `end`: why not. */
 static guint next_round(const struct hunt *h, const char **why, const char **end)
 {
-	const struct config *config = h->run->req->config;
 	const struct leaks_status status = status_of(h);
-	const guint64 budget = (guint64)config->cycles * BUDGET;
+	const guint64 budget = (guint64)h->cycles * BUDGET;
 	const gboolean swept = h->source == VX_ALLOCS_TRACED;
 
 	*end = status.found || status.grows ? "certain" :
@@ -276,14 +276,14 @@ static guint next_round(const struct hunt *h, const char **why, const char **end
 		*end = "it cannot go on";
 	} else if (status.suspected) {
 		*why = "to confirm or acquit what is suspected";
-		if (h->can_trace && h->done < budget && h->round < config->rounds * BUDGET)
+		if (h->can_trace && h->done < budget && h->round < h->rounds * BUDGET)
 			return (guint)CLAMP(status.more, CONFIRM_MIN, budget - h->done);
 		*end = status.found || status.grows ? "certain, but not of all that is suspected" :
 		       "suspected, not confirmed";
 	} else if (!status.found && !status.grows) {
 		*why = swept ? "once more" : "for what its own calls do not show";
-		if (h->can_trace && (!swept || (h->unloads && h->round < config->rounds)))
-			return config->cycles;	/* what the kernel makes for it may be as rare as what it makes itself */
+		if (h->can_trace && (!swept || (h->unloads && h->round < h->rounds)))
+			return h->cycles;	/* what the kernel makes for it may be as rare as what it makes itself */
 	}
 	return 0;
 }
@@ -291,7 +291,7 @@ static guint next_round(const struct hunt *h, const char **why, const char **end
 static gboolean rounds(struct hunt *h, GError **error)
 {
 	const char *why = "what is left, and what grows", *end = NULL;
-	guint n = h->run->req->config->cycles;
+	guint n = h->cycles;
 
 	do {
 		if (!one_round(h, n, why, error))
@@ -303,13 +303,45 @@ static gboolean rounds(struct hunt *h, GError **error)
 	return TRUE;
 }
 
-static gboolean leak_hunt(struct run *run, GError **error)
+struct hunt_args {
+	guint cycles, rounds;		/* 0: as the settings say */
+};
+
+static const struct yaml_field fields[] = {
+	{ .key = "cycles", .kind = YAML_UINT, .offset = offsetof(struct hunt_args, cycles), .max = 1000000 },
+	{ .key = "rounds", .kind = YAML_UINT, .offset = offsetof(struct hunt_args, rounds), .max = 1000 },
+	{ 0 },
+};
+
+static const struct hunt_args defaults = { 0 };
+
+/* A scenario that has done something before has it loaded, and its points are of another binding. */
+static gboolean begin(struct hunt *h, GError **error)
 {
+	enum step_outcome outcome = STEP_OK;
+
+	h->run->has_point = FALSE;
+	return !h->run->loaded->len || h->run->req->target->module != TARGET_SOURCE || run_unload(h->run, &outcome, error);
+}
+
+/* What comes after it loads and formats anew. */
+static void end(struct hunt *h, gboolean *go_on)
+{
+	h->run->has_point = FALSE;
+	h->run->bind_calls = FALSE;
+	h->run->stage = RUN_BOOTED;
+	*go_on = h->go_on;
+}
+
+static gboolean leak_hunt(struct run *run, const void *given, gboolean *go_on, GError **error)
+{
+	const struct hunt_args *args = given;
 	struct hunt h = { .run = run, .go_on = TRUE, .unloads = run->req->target->module != TARGET_BUILTIN };
-	gboolean usable;
 
 	h.can_trace = !run->req->no_trace;
-	if (!run_setup_upto(run, RUN_BOOTED, &usable, error) || !choose_source(&h, error))
+	h.cycles = args->cycles ?: run->req->config->cycles;
+	h.rounds = args->rounds ?: run->req->config->rounds;
+	if (!begin(&h, error) || !choose_source(&h, error))
 		return FALSE;
 	run->phase = "hunt";
 	/* Before anything of it was there: only of a module of ours is that known. */
@@ -318,12 +350,13 @@ static gboolean leak_hunt(struct run *run, GError **error)
 	if (!rounds(&h, error))
 		return FALSE;
 	run->phase = "flush";
+	end(&h, go_on);
 	return !h.go_on || session_flush(run->session, error);
 }
 
-const struct scenario scenario_leak_hunt = {
+const struct part part_leak_hunt = {
 	.name = "leak-hunt",
 	.description = "load, mount, work, unmount, unload, error paths too: what is not given back, by which line",
-	.alone = TRUE,
-	.run = leak_hunt,
+	.fields = fields, .defaults = &defaults, .size = sizeof(defaults),
+	.run = leak_hunt, .own_trace = TRUE,
 };

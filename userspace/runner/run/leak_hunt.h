@@ -4,12 +4,13 @@
 #define VEXLAB_LEAK_HUNT_H
 
 #include "leak.h"
-#include "run_priv.h"
+#include "part.h"
 
 struct hunt {
 	struct run *run;
 	enum vx_alloc_source source;
 	gboolean can_trace;
+	guint cycles, rounds;		/* of the first round; at most, where one suffices */
 	guint round;
 	guint64 done;			/* cycles, all rounds */
 	gboolean mounted;

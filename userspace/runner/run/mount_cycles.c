@@ -4,7 +4,9 @@
  * real file work first, then a warm-up, then the measured cycles, then a few
  * with the slab probes, whose cost would spoil the measured ones.
  */
-#include "run_priv.h"
+#include <stddef.h>
+
+#include "part.h"
 
 #define SLAB_CYCLES	8
 #define FAILURES_MAX	3	/* in a row, then more of the same proves nothing */
@@ -53,33 +55,46 @@ static gboolean cycles(struct run *run, const char *phase, guint n, gboolean wit
 	return TRUE;
 }
 
-static gboolean mount_cycles(struct run *run, GError **error)
+struct cycles_args {
+	guint cycles, warmup;		/* 0: as many as the settings say */
+};
+
+static const struct yaml_field fields[] = {
+	{ .key = "cycles", .kind = YAML_UINT, .offset = offsetof(struct cycles_args, cycles), .max = 1000000 },
+	{ .key = "warmup", .kind = YAML_UINT, .offset = offsetof(struct cycles_args, warmup), .max = 1000000 },
+	{ 0 },
+};
+
+static const struct cycles_args defaults = { 0 };
+
+static gboolean mount_cycles(struct run *run, const void *given, gboolean *go_on, GError **error)
 {
 	const struct config *config = run->req->config;
+	const struct cycles_args *args = given;
 	const gboolean traced = !run->req->no_trace;
-	gboolean go_on = TRUE;
 
 	/* Not traced means none attached: a warm start brings them along. */
 	if (!run_trace(run, traced ? VX_PROBES_MOUNT : 0, TRUE, error))
 		return FALSE;
-	if (!cycles(run, "check", 1, TRUE, &go_on, error) ||
-	    !cycles(run, "warmup", config->warmup, FALSE, &go_on, error) ||
-	    !cycles(run, "measure", config->cycles, FALSE, &go_on, error))
+	if (!cycles(run, "check", 1, TRUE, go_on, error) ||
+	    !cycles(run, "warmup", args->warmup ?: config->warmup, FALSE, go_on, error) ||
+	    !cycles(run, "measure", args->cycles ?: config->cycles, FALSE, go_on, error))
 		return FALSE;
 	run->phase = "flush";
 	if (!session_flush(run->session, error))
 		return FALSE;
-	if (!traced || !go_on)
+	if (!traced || !*go_on)
 		return TRUE;
 	if (!run_trace(run, VX_PROBES_MOUNT | VX_PROBES_SLAB, FALSE, error) ||
-	    !cycles(run, "slab", SLAB_CYCLES, FALSE, &go_on, error))
+	    !cycles(run, "slab", SLAB_CYCLES, FALSE, go_on, error))
 		return FALSE;
 	run->phase = "flush";
 	return session_flush(run->session, error);
 }
 
-const struct scenario scenario_mount_cycles = {
+const struct part part_mount_cycles = {
 	.name = "mount-cycles",
 	.description = "mount and unmount N times after a warm-up; latency by phase",
-	.run = mount_cycles,
+	.fields = fields, .defaults = &defaults, .size = sizeof(defaults),
+	.run = mount_cycles, .own_trace = TRUE,
 };

@@ -6,6 +6,10 @@
 
 /* One line for each; alphabetical. */
 const struct part *const parts[] = {
+	&part_faults,
+	&part_file_operations,
+	&part_leak_hunt,
+	&part_mount_cycles,
 	NULL,
 };
 

@@ -21,7 +21,10 @@ struct part {
 	 * follows from run_seed() alone.
 	 */
 	gboolean (*run)(struct run *run, const void *args, gboolean *go_on, GError **error);
+	gboolean own_trace;			/* it traces as it needs; else the mounts are, when it begins */
 };
+
+extern const struct part part_mount_cycles, part_file_operations, part_leak_hunt, part_faults;
 
 /* NULL-terminated. */
 extern const struct part *const parts[];

@@ -8,6 +8,7 @@
 #include "replay.h"
 #include "report.h"
 #include "run_priv.h"
+#include "scenario.h"
 #include "steplist.h"
 #include "wire.h"
 
@@ -140,6 +141,7 @@ static gboolean do_step(struct run *run, const json_t *json, gboolean *stuck, GE
 		.may_fail = json_is_true(json_object_get(json, "may_fail")),
 		.way = json_string_value(json_object_get(json, "way")),
 	};
+	struct detect_expect expect;
 	size_t i;
 
 	for (i = 0; i < json_array_size(list); i++)
@@ -149,6 +151,8 @@ static gboolean do_step(struct run *run, const json_t *json, gboolean *stuck, GE
 		spec.num[i] = json_integer_value(json_array_get(num, i));
 	if (spec.op == VX_STEP_NONE || json_object_get(json, "inexact"))
 		return damaged(error);
+	scenario_expect_from(json_object_get(json, "expect"), &expect);
+	spec.expect = expect.set ? &expect : NULL;
 	spec.strings = (const char *const *)strings->pdata;
 	run->phase = g_intern_string(text_of(json, "phase", "replay"));
 	run->cycle = (guint64)json_integer_value(json_object_get(json, "cycle"));
@@ -214,6 +218,14 @@ static gboolean do_leak(struct run *run, const json_t *json, GError **error)
 	return strcmp(text_of(json, "event", ""), "leak-checkpoint") || session_allocs(run->session, source, &msg, error);
 }
 
+/* Which part, which step of a scenario, what it expects: what this guest makes of it is judged anew. Its time is another. */
+static gboolean do_note(struct run *run, const json_t *json)
+{
+	if (strcmp(text_of(json, "event", ""), "late"))
+		journal_json(run->journal, VX_REC_REQUEST, json_deep_copy(json));
+	return TRUE;
+}
+
 static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, GError **error)
 {
 	const char *what = text_of(json, "do", "");
@@ -226,6 +238,8 @@ static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, 
 		return do_trace(run, json, error);
 	if (!strcmp(what, "leak"))
 		return do_leak(run, json, error);
+	if (!strcmp(what, "part") || !strcmp(what, "scenario"))
+		return do_note(run, json);
 	if (!strcmp(what, "dump"))
 		return TRUE;	/* did nothing to the guest */
 	return damaged(error);
@@ -291,6 +305,7 @@ static gboolean attempt(struct run *run, GError **error)
 	g_clear_pointer(&rp->name, g_free);
 	json_decref(rp->done);
 	rp->done = json_array();
+	journal_json(run->journal, VX_REC_REQUEST, json_pack("{s:s, s:s}", "do", "scenario", "event", "again"));
 	if (!do_list(run, &local) && !g_error_matches(local, SESSION_ERROR, SESSION_LOST)) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
@@ -363,7 +378,8 @@ static gboolean read_steps(struct replay *rp, GError **error)
 {
 	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(rp->req->dir, error);
 	/* Of a leak the step tells where it was made; what proves it comes after the last of the hunt. */
-	const gboolean by_step = rp->finding->step && !leak_is_of_hunt(rp->finding);
+	const gboolean by_step = rp->finding->step && !leak_is_of_hunt(rp->finding) &&
+				 g_strcmp0(rp->finding->kind, SCENARIO_MISSING);
 	struct rec_entry entry;
 	guint i;
 
@@ -381,6 +397,7 @@ static gboolean read_steps(struct replay *rp, GError **error)
 		json_t *json = steplist_action(rp->steps, i);
 
 		rp->out->steps += !g_strcmp0(json_string_value(json_object_get(json, "do")), "step");
+		rp->out->race = rp->finding->class == FINDING_RACE || !strcmp(text_of(json, "op", ""), "parallel");
 		json_decref(json);
 	}
 	return TRUE;

@@ -27,6 +27,7 @@ struct replay_outcome {
 	char *title;			/* of the finding looked for */
 	unsigned int steps;		/* that the list has */
 	unsigned int attempts, seen;	/* made; in which it came back */
+	gboolean race;			/* it was made in branches, or is a data race: how often it comes back is a figure, no verdict */
 	json_t *details;		/* array, one an attempt: {"seen", "after", "step", "steps": [...]} */
 	struct run_outcome run;		/* the replay's own record and reports */
 };

@@ -9,7 +9,6 @@
 #include "error.h"
 #include "event.h"
 #include "fsutil.h"
-#include "part.h"
 #include "report.h"
 #include "run_priv.h"
 #include "tidy.h"
@@ -17,65 +16,6 @@
 
 #define WORK_FILES	16
 #define WORK_BYTES	8192
-
-static const struct scenario *const scenarios[] = { &scenario_mount_cycles, &scenario_file_operations, &scenario_leak_hunt,
-						     &scenario_faults };
-
-const char *const *run_scenarios(void)
-{
-	static GPtrArray *list;
-	guint i;
-
-	if (list)
-		return (const char *const *)list->pdata;
-	list = g_ptr_array_new();
-	for (i = 0; i < G_N_ELEMENTS(scenarios); i++) {
-		g_ptr_array_add(list, (gpointer)scenarios[i]->name);
-		g_ptr_array_add(list, (gpointer)scenarios[i]->description);
-	}
-	for (i = 0; parts[i]; i++) {
-		g_ptr_array_add(list, (gpointer)parts[i]->name);
-		g_ptr_array_add(list, (gpointer)parts[i]->description);
-	}
-	g_ptr_array_add(list, NULL);
-	return (const char *const *)list->pdata;
-}
-
-/* A mistake in them is told before a guest is started for it. */
-static gboolean check_args(const struct part *part, char **given, GError **error)
-{
-	void *args = part_args_new(part);
-	gboolean ok = TRUE;
-	guint i;
-
-	for (i = 0; ok && given && given[i]; i++)
-		ok = part_args_set(part, args, given[i], error);
-	part_args_free(part, args);
-	return ok;
-}
-
-const struct scenario *run_find_scenario(const char *name, char **args, GError **error)
-{
-	const char *const *known = run_scenarios();
-	const struct part *part = part_find(name);
-	g_autoptr(GString) text = g_string_new(NULL);
-	guint i;
-
-	if (part)
-		return check_args(part, args, error) ? &scenario_part : NULL;
-	for (i = 0; i < G_N_ELEMENTS(scenarios); i++) {
-		if (strcmp(scenarios[i]->name, name))
-			continue;
-		if (!args || !args[0])
-			return scenarios[i];
-		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--arg %s: the scenario %s takes none", args[0], name);
-		return NULL;
-	}
-	for (i = 0; known[i]; i += 2)
-		g_string_append_printf(text, "%s%s", i ? ", " : "", known[i]);
-	g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "there is no scenario %s; there are: %s", name, text->str);
-	return NULL;
-}
 
 /* ---- what comes from the guest goes to disk first ------------------------------ */
 
@@ -172,6 +112,15 @@ static gboolean may_go_on(struct run *run, const struct step_spec *spec, GError 
 	return TRUE;
 }
 
+/* What ends by its time ends between steps. */
+static gboolean in_time(const struct run *run, const struct step_spec *spec, GError **error)
+{
+	if (!run->due_us || g_get_monotonic_time() < run->due_us)
+		return TRUE;
+	g_set_error(error, SESSION_ERROR, SESSION_STOPPED, "the time is over before the step %s", spec->name);
+	return FALSE;
+}
+
 gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
 		  struct step_result *ret, GError **error)
 {
@@ -184,7 +133,7 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 		.num = { spec->num[0], spec->num[1], spec->num[2], spec->num[3] },
 	};
 
-	if (!may_go_on(run, spec, error))
+	if (!may_go_on(run, spec, error) || !in_time(run, spec, error))
 		return FALSE;
 	req.id = ++run->next_step;
 	journal_json(run->journal, VX_REC_STEP_BEGIN, steplog_step(run, spec, &req));
@@ -320,9 +269,9 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 
 	for (i = 0; req->noise && req->noise[i]; i++)
 		json_array_append_new(noise, json_string(req->noise[i]));
-	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
 			 "s:{s:i, s:i, s:i, s:i}}",
-		"stamp", stamp, "target", req->target->name, "scenario", req->scenario,
+		"stamp", stamp, "target", req->target->name, "scenario", run->plan ? run->plan->name : req->scenario,
 		"seed", (json_int_t)run->seed, "module", module, "source", req->source ? req->source : "",
 		"kernel", image ? image->release : "", "accel",
 		req->ssh ? "foreign" : accel == VM_ACCEL_KVM ? "kvm" : "tcg",
@@ -465,6 +414,7 @@ void run_clear(struct run *run)
 	if (run->loaded)
 		g_ptr_array_unref(run->loaded);
 	start_free(run->start);
+	plan_free(run->own_plan);
 }
 
 static void add_hint(GError **error, const char *dir)
@@ -532,7 +482,7 @@ static void control(struct run *run, const struct scenario *scenario, GError **e
 	g_autofree char *outdir = g_build_filename(journal_dir(run->journal), "control", NULL);
 	RUN_OUTCOME_CLEAR struct run_outcome out = { 0 };
 	const struct run_request req = control_request(run, outdir);
-	struct run again = { .req = &req, .phase = "setup", .seed = run->seed };
+	struct run again = { .req = &req, .phase = "setup", .seed = run->seed, .plan = run->plan };
 	g_autoptr(GError) local = NULL;
 
 	run->req->progress.say(run->req->progress.ctx, "something was found: a control run, to see whose it is");
@@ -606,18 +556,20 @@ static guint64 draw_seed(void)
 
 gboolean run_execute(const struct run_request *request, struct run_outcome *ret, GError **error)
 {
-	const struct scenario *scenario = request->replay ? &scenario_replay :
-		run_find_scenario(request->scenario, request->args, error);
 	VX_GUARD(guest_free) struct guest_image *image = NULL;
 	struct run run = { .req = request, .phase = "setup", .seed = request->seed ?: draw_seed() };
 	gint64 began = g_get_monotonic_time();
 	struct rundir_reaped reaped = { 0 };
 	struct rundir *rundir = NULL;
+	const struct scenario *scenario;
 	const struct run_request *req;
 	gboolean ok = FALSE;
 
-	if (!scenario)
+	scenario = request->replay ? &scenario_replay : run_find_scenario(&run, error);
+	if (!scenario) {
+		plan_free(run.own_plan);
 		return FALSE;
+	}
 	run.loaded = g_ptr_array_new_with_free_func(g_free);
 	if (!open_start(&run, scenario, error))
 		goto out;

@@ -27,7 +27,8 @@ struct run_request {
 	const struct config *config;
 	const struct target *target;
 	const struct target *control;	/* reference for the control run (control.c), NULL: none is made */
-	const char *scenario;
+	const char *scenario;		/* a name, or a file (plan.h) */
+	const char *scenario_dir;	/* where the built-in ones are; or NULL */
 	const char *source;		/* of a target built from source, or NULL */
 	guint64 seed;			/* of all that is done by chance; 0: one is drawn */
 	char **args;			/* of a scenario that is a part: "key=value", or NULL */
@@ -67,7 +68,11 @@ void run_outcome_clear(struct run_outcome *outcome);
 /* FALSE: nothing could be judged; `error` says why (its code is the exit code). */
 gboolean run_execute(const struct run_request *request, struct run_outcome *ret, GError **error);
 
-/* NULL-terminated: name, description, name, description... */
-const char *const *run_scenarios(void);
+/* NULL-terminated: name, description, name, description... of files, and of parts. `dir` as in the request. g_strfreev(). */
+char **run_scenarios(const char *dir);
+/* A scenario file is as it must be. VX_ERROR_CONFIG, with file and line. */
+gboolean run_check_scenario(const char *name_or_path, const char *dir, GError **error);
+/* All that a step of such a file can be, and what each takes. Caller frees. */
+char *run_scenario_words(void);
 
 #endif

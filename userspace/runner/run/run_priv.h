@@ -3,8 +3,10 @@
 #ifndef VEXLAB_RUN_PRIV_H
 #define VEXLAB_RUN_PRIV_H
 
+#include "detect.h"
 #include "journal.h"
 #include "modbuild.h"
+#include "plan.h"
 #include "run.h"
 #include "session.h"
 
@@ -43,6 +45,11 @@ struct run {
 	guint recoveries;			/* attempts so far */
 	guint recoveries_more;			/* that the scenario may have beyond recovery.attempts */
 	gboolean has_point;			/* the guest as run_setup() and run_trace() left it is kept */
+	const struct plan *plan;		/* the scenario's file; NULL: it has none */
+	struct plan *own_plan;			/* the same, to be freed */
+	const char *load_params;		/* for the module, this time, beside all others; or NULL */
+	const struct detect_expect *load_expect; /* what loading must end with, this time; NULL: success */
+	gint64 due_us;				/* host's monotonic clock: run_step() ends with SESSION_STOPPED then; 0: never */
 	guint behind;				/* findings that are the matter of a guest we have left behind */
 	const struct guest_image *image;	/* what run_open_session() makes a guest of */
 	struct rundir *rundir;
@@ -58,6 +65,7 @@ struct step_spec {
 	const char *const *strings;
 	gint64 num[4];
 	guint deadline_ms;		/* 0: the configuration's */
+	const struct detect_expect *expect; /* how it must fail, and the step's answer is judged by; NULL: not at all */
 	gboolean may_fail;		/* it is to provoke an error: only a crash or a hang in it is a finding */
 	const char *way;		/* of a leak hunt (detect/leak.h); NULL: the ordinary one */
 };
@@ -168,9 +176,10 @@ struct scenario {
 	gboolean alone;			/* does its own set-up and teardown */
 	gboolean (*run)(struct run *run, GError **error);
 };
-/* `args`: of a part, checked; or NULL. VX_ERROR_USAGE. */
-const struct scenario *run_find_scenario(const char *name, char **args, GError **error);
-extern const struct scenario scenario_mount_cycles, scenario_file_operations, scenario_faults, scenario_leak_hunt;
+/* The request's: a file, which is read into run->plan, or a part, whose arguments are checked. VX_ERROR_USAGE, VX_ERROR_CONFIG. */
+const struct scenario *run_find_scenario(struct run *run, GError **error);
+/* plan_run.c: run->plan, with the usual set-up and teardown, or with one of its own. */
+extern const struct scenario scenario_plan, scenario_plan_alone;
 /* part.c: the part whose name the request has as its scenario. */
 extern const struct scenario scenario_part;
 /* replay.c; not in the users' list. */

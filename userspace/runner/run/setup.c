@@ -60,6 +60,7 @@ static gboolean load_step(struct run *run, enum vx_step_op op, const char *what,
 	g_autofree char *name = g_strdup_printf("%s %s", vx_step_op_name(op), what);
 	const struct step_spec spec = {
 		.op = op, .kind = "load", .on_target = TRUE, .name = name, .strings = strings,
+		.expect = run->load_expect, .may_fail = run->load_expect != NULL,
 	};
 	enum step_outcome outcome;
 
@@ -92,8 +93,10 @@ static char *bound_copy(struct run *run, const struct modbuild_module *module)
 static gboolean insert_built(struct run *run, gboolean *usable, GError **error)
 {
 	const char *own = run->req->target->module_params, *more = run->req->module_params;
-	g_autofree char *params = g_strjoin(own && more ? " " : "", own ? own : "",
-					    more ? more : "", NULL);
+	g_autofree char *given = g_strjoin(own && more ? " " : "", own ? own : "",
+					   more ? more : "", NULL);
+	g_autofree char *params = run->load_params ? g_strjoin(*given ? " " : "", given, run->load_params, NULL) :
+						      g_strdup(given);
 	guint i;
 
 	run->bound = 0;

@@ -353,7 +353,7 @@ static gboolean no_such_step(const struct run *run, GError **error)
 /* The scenario, up to that step. */
 static gboolean bring_to_step(struct run *run, GError **error)
 {
-	const struct scenario *scenario = run_find_scenario(run->req->scenario, NULL, error);
+	const struct scenario *scenario = run_find_scenario(run, error);
 	g_autoptr(GError) local = NULL;
 	gboolean usable = FALSE;
 

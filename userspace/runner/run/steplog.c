@@ -52,6 +52,16 @@ static json_t *strings_json(const char *const *strings, gboolean *exact)
 	return list;
 }
 
+static json_t *expect_json(const struct detect_expect *expect)
+{
+	json_t *errors = json_array();
+	guint i;
+
+	for (i = 0; i < expect->nerrors; i++)
+		json_array_append_new(errors, json_integer(expect->errors[i]));
+	return json_pack("{s:o, s:o}", "errors", errors, "status", expect->status < 0 ? json_null() : json_integer(expect->status));
+}
+
 json_t *steplog_step(const struct run *run, const struct step_spec *spec,
 		     const struct vx_req_step *req)
 {
@@ -65,6 +75,8 @@ json_t *steplog_step(const struct run *run, const struct step_spec *spec,
 		(json_int_t)req->num[3],
 		"deadline_ms", (json_int_t)(req->deadline_ns / 1000000));
 
+	if (spec->expect && spec->expect->set)
+		json_object_set_new(json, "expect", expect_json(spec->expect));
 	if (spec->may_fail)
 		json_object_set_new(json, "may_fail", json_true());
 	if (spec->way)
@@ -131,6 +143,8 @@ json_t *steplog_run(const struct run *run, json_t *json)
 
 	json_object_update(json, more);
 	json_decref(more);
+	if (run->plan)
+		json_object_set_new(json, "scenario_file", file_json(run->plan->path));
 	if (run->start)
 		json_object_set_new(json, "snapshot", start_json(run->start));
 	if (req->replay)

@@ -78,6 +78,19 @@ static gsize string_max(const struct yaml_field *field)
 	return field->max ? field->max : STRING_MAX;
 }
 
+static char *time_text(guint64 ms)
+{
+	return ms % 1000 ? g_strdup_printf("%" G_GUINT64_FORMAT "ms", ms) :
+			   g_strdup_printf("%" G_GUINT64_FORMAT "s", ms / 1000);
+}
+
+static char *time_range(const struct yaml_field *field)
+{
+	g_autofree char *min = time_text(field->min), *max = time_text(field->max);
+
+	return g_strdup_printf("a time as 500ms, 30s or 10m, %s..%s", min, max);
+}
+
 char *yaml_field_allowed(const struct yaml_field *field)
 {
 	g_autofree char *words = NULL;
@@ -86,6 +99,8 @@ char *yaml_field_allowed(const struct yaml_field *field)
 	case YAML_UINT:
 		return g_strdup_printf("%" G_GUINT64_FORMAT "..%" G_GUINT64_FORMAT "%s%s", field->min,
 				       field->max, field->unit ? " " : "", field->unit ? field->unit : "");
+	case YAML_TIME:
+		return time_range(field);
 	case YAML_BOOL:
 		return g_strdup("true or false");
 	case YAML_ENUM:
@@ -115,6 +130,30 @@ static char *set_uint(const struct yaml_field *field, unsigned int *ret, const c
 	if (error->code == G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS)
 		return g_strdup_printf("%.*s is out of range %s", (int)SHOWN_MAX, text, allowed);
 	return g_strdup_printf("%s is not a whole number in %s", value, allowed);
+}
+
+static char *set_time(const struct yaml_field *field, unsigned int *ret, const char *text)
+{
+	static const struct {
+		const char *word;
+		guint64 ms;
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "min", 60000 }, { "h", 3600000 } };
+	g_autofree char *allowed = yaml_field_allowed(field), *value = shown(text);
+	const gsize digits = strspn(text, "0123456789");
+	g_autofree char *number = g_strndup(text, digits);
+	guint64 n;
+	guint i;
+
+	for (i = 0; digits && i < G_N_ELEMENTS(units); i++) {
+		if (strcmp(text + digits + strspn(text + digits, " "), units[i].word))
+			continue;
+		if (!g_ascii_string_to_unsigned(number, 10, 0, G_MAXUINT, &n, NULL) || n * units[i].ms > MIN(field->max, G_MAXUINT) ||
+		    n * units[i].ms < field->min)
+			return g_strdup_printf("%s is out of range: %s belongs here", value, allowed);
+		*ret = (unsigned int)(n * units[i].ms);
+		return NULL;
+	}
+	return g_strdup_printf("%s is no time: %s belongs here", value, allowed);
 }
 
 static char *set_bool(gboolean *ret, const char *text)
@@ -199,6 +238,8 @@ static char *set_value(const struct yaml_field *field, void *object, const char 
 	switch (field->kind) {
 	case YAML_UINT:
 		return set_uint(field, slot, text);
+	case YAML_TIME:
+		return set_time(field, slot, text);
 	case YAML_BOOL:
 		return set_bool(slot, text);
 	case YAML_ENUM:
@@ -221,6 +262,8 @@ char *yaml_value(const struct yaml_field *field, const void *object)
 	switch (field->kind) {
 	case YAML_UINT:
 		return g_strdup_printf("%u", *(const unsigned int *)slot);
+	case YAML_TIME:
+		return time_text(*(const unsigned int *)slot);
 	case YAML_BOOL:
 		return g_strdup(*(const gboolean *)slot ? "true" : "false");
 	case YAML_ENUM:
@@ -494,6 +537,14 @@ static gboolean read_list(const struct yamlfile *yf, const yaml_node_t *node, co
 	return TRUE;
 }
 
+static gboolean read_value(const struct yamlfile *yf, const yaml_node_t *node, const char *key,
+			   const struct yaml_field *field, void *object, GError **error)
+{
+	if (field->kind == YAML_STRINGS && node->type == YAML_SEQUENCE_NODE)
+		return read_list(yf, node, key, field, object, error);
+	return read_scalar(yf, node, key, field, object, error);
+}
+
 static gboolean unknown_key(const struct yamlfile *yf, const yaml_node_t *node, const char *key,
 			    const struct yaml_field *fields, GError **error)
 {
@@ -544,10 +595,8 @@ static gboolean read_pair(const struct yamlfile *yf, const yaml_node_t *mapping,
 		what = g_strdup_printf("stands here again, first on line %zu", earlier->start_mark.line + 1);
 		return fail_at(yf, name, key, error, what);
 	}
-	if (field->kind == YAML_STRINGS && value->type == YAML_SEQUENCE_NODE)
-		return read_list(yf, value, key, field, object, error);
 	if (field->kind != YAML_MAPPING)
-		return read_scalar(yf, value, key, field, object, error);
+		return read_value(yf, value, key, field, object, error);
 	if (value->type != YAML_MAPPING_NODE)
 		return fail_at(yf, value, key, error, "keys of its own belong below it, not a value");
 	return read_mapping(yf, value, key, field->fields, object, error);
@@ -593,6 +642,124 @@ gboolean yamlfile_read(const struct yamlfile *yf, const struct yaml_field *field
 {
 	/* Recursion ends with the table, whatever aliases the file has. */
 	return read_mapping(yf, node_of(yf, 1), "", fields, object, error);
+}
+
+/* --- Places ----------------------------------------------------------------- */
+
+static const yaml_node_t *node_at(struct yaml_place at)
+{
+	return node_of(at.yf, at.node);
+}
+
+struct yaml_place yaml_top(const struct yamlfile *yf)
+{
+	return (struct yaml_place){ yf, 1 };
+}
+
+enum yaml_shape yaml_shape(struct yaml_place at)
+{
+	const yaml_node_t *node = node_at(at);
+
+	if (node->type == YAML_MAPPING_NODE)
+		return YAML_KEYS;
+	if (node->type == YAML_SEQUENCE_NODE)
+		return YAML_LIST;
+	/* "key:" and nothing behind it; "" in quotes is a value. */
+	return node->data.scalar.length || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ? YAML_VALUE : YAML_NOTHING;
+}
+
+unsigned int yaml_line(struct yaml_place at)
+{
+	return (unsigned int)node_at(at)->start_mark.line + 1;
+}
+
+const char *yaml_text(struct yaml_place at)
+{
+	return node_at(at)->type == YAML_SCALAR_NODE ? scalar(node_at(at)) : "";
+}
+
+unsigned int yaml_count(struct yaml_place at)
+{
+	const yaml_node_t *node = node_at(at);
+
+	if (node->type == YAML_MAPPING_NODE)
+		return (unsigned int)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
+	if (node->type == YAML_SEQUENCE_NODE)
+		return (unsigned int)(node->data.sequence.items.top - node->data.sequence.items.start);
+	return 0;
+}
+
+struct yaml_place yaml_child(struct yaml_place at, unsigned int i, struct yaml_place *key)
+{
+	const yaml_node_t *node = node_at(at);
+	const yaml_node_pair_t *pair;
+
+	if (node->type == YAML_SEQUENCE_NODE)
+		return (struct yaml_place){ at.yf, node->data.sequence.items.start[i] };
+	pair = node->data.mapping.pairs.start + i;
+	if (key)
+		*key = (struct yaml_place){ at.yf, pair->key };
+	return (struct yaml_place){ at.yf, pair->value };
+}
+
+gboolean yaml_find(struct yaml_place at, const char *key, struct yaml_place *ret)
+{
+	struct yaml_place name, value;
+	unsigned int i;
+
+	for (i = 0; yaml_shape(at) == YAML_KEYS && i < yaml_count(at); i++) {
+		value = yaml_child(at, i, &name);
+		if (strcmp(yaml_text(name), key))
+			continue;
+		*ret = value;
+		return TRUE;
+	}
+	return FALSE;
+}
+
+gboolean yaml_read_at(struct yaml_place at, const char *said, const struct yaml_field *fields, const char *const *skip,
+		      void *object, GError **error)
+{
+	const yaml_node_t *node = node_at(at);
+	const yaml_node_pair_t *pair;
+	const yaml_node_t *name;
+
+	if (node->type != YAML_MAPPING_NODE)
+		return fail_at(at.yf, node, said, error, "lines of \"key: value\" belong here");
+	for (pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+		name = node_of(at.yf, pair->key);
+		if (skip && name->type == YAML_SCALAR_NODE && g_strv_contains(skip, scalar(name))) {
+			if (earlier_key(at.yf, node, pair))
+				return fail_at(at.yf, name, scalar(name), error, "stands here a second time");
+			continue;
+		}
+		if (!read_pair(at.yf, node, pair, said, fields, object, error))
+			return FALSE;
+	}
+	return check_required(at.yf, node, said, fields, error);
+}
+
+gboolean yaml_read_field(struct yaml_place at, const char *said, const struct yaml_field *field, void *object, GError **error)
+{
+	return read_value(at.yf, node_at(at), said, field, object, error);
+}
+
+gboolean yaml_fail(struct yaml_place at, const char *said, GError **error, const char *format, ...)
+{
+	g_autofree char *what = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	what = g_strdup_vprintf(format, ap);
+	va_end(ap);
+	return fail_at(at.yf, node_at(at), said, error, what);
+}
+
+gboolean yaml_unknown(struct yaml_place at, const char *what, const char *word, const char *const *words, GError **error)
+{
+	g_autofree char *hint = did_you_mean(word, words), *name = shown(word);
+
+	return yaml_fail(at, "", error, "unknown %s %s%s", what, name, hint);
 }
 
 static const yaml_node_t *find_key(const struct yamlfile *yf, const yaml_node_t *node, const char *key)

@@ -23,6 +23,7 @@ enum yaml_kind {
 	YAML_STRING,	/* char *: min..max bytes (max 0: 4096), `pattern` */
 	YAML_STRINGS,	/* char **, NULL-terminated: a list, or one string; each as YAML_STRING */
 	YAML_ENUM,	/* int (C enum): index of the word in `choices` */
+	YAML_TIME,	/* unsigned int, milliseconds: "500ms", "30s", "10m", "2h"; min..max */
 	YAML_MAPPING,	/* further fields of the same struct, one level deeper */
 };
 
@@ -63,6 +64,37 @@ unsigned int yamlfile_line(const struct yamlfile *yf, const char *key);
 /* Sets "FILE:LINE: KEY: <format...>", for what only the caller can check. Returns FALSE. */
 gboolean yamlfile_fail(const struct yamlfile *yf, const char *key, GError **error,
 		       const char *format, ...) G_GNUC_PRINTF(4, 5);
+
+/*
+ * For files that are more than a table: what stands at a place, read piece by piece. A place is valid as long as its
+ * file is open. An alias is the place that it names: who descends bounds the depth, and counts.
+ */
+enum yaml_shape { YAML_NOTHING, YAML_VALUE, YAML_LIST, YAML_KEYS };
+struct yaml_place {
+	const struct yamlfile *yf;
+	int node;
+};
+
+struct yaml_place yaml_top(const struct yamlfile *yf);
+enum yaml_shape yaml_shape(struct yaml_place at);
+unsigned int yaml_line(struct yaml_place at);
+/* Of a value, else ""; what has a NUL byte in it ends there. */
+const char *yaml_text(struct yaml_place at);
+/* Entries of a list, keys of a mapping, else 0. */
+unsigned int yaml_count(struct yaml_place at);
+/* The `i`th entry of a list; of a mapping the value, and its key's place if `key`. */
+struct yaml_place yaml_child(struct yaml_place at, unsigned int i, struct yaml_place *key);
+/* Of a mapping: FALSE, there is no such key. */
+gboolean yaml_find(struct yaml_place at, const char *key, struct yaml_place *ret);
+/* As yamlfile_read(): a mapping by a table; keys in `skip` (NULL-terminated, or NULL) are somebody else's. `said`: where, in words. */
+gboolean yaml_read_at(struct yaml_place at, const char *said, const struct yaml_field *fields, const char *const *skip,
+		      void *object, GError **error);
+/* One field from a value or a list. */
+gboolean yaml_read_field(struct yaml_place at, const char *said, const struct yaml_field *field, void *object, GError **error);
+/* "FILE:LINE: SAID: <format...>". Returns FALSE. */
+gboolean yaml_fail(struct yaml_place at, const char *said, GError **error, const char *format, ...) G_GNUC_PRINTF(4, 5);
+/* "FILE:LINE: unknown WHAT "WORD" (did you mean ...?)". Returns FALSE. */
+gboolean yaml_unknown(struct yaml_place at, const char *what, const char *word, const char *const *words, GError **error);
 
 /*
  * Sets one field by its dotted key from a word of the command line; a

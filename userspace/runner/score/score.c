@@ -40,7 +40,7 @@ void score_verdict(const struct analysis *an, struct verdict *ret)
 		const struct finding *finding = g_ptr_array_index(an->findings, i);
 		enum concern concern = finding_concern(finding->class);
 
-		if (finding->noise) {
+		if (!finding_counts(finding)) {
 			ret->noise++;
 			continue;
 		}
@@ -105,7 +105,7 @@ const struct finding *verdict_finding(const struct analysis *an)
 	for (i = 0; i < an->findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(an->findings, i);
 
-		if (finding->blame != BLAME_ENVIRONMENT && !finding->noise &&
+		if (finding->blame != BLAME_ENVIRONMENT && finding_counts(finding) &&
 		    (!worst || gravity(finding) > gravity(worst)))
 			worst = finding;
 	}

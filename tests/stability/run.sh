@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# make stability: each planted defect under the scenario stability, in real guests, and the table of docs/STABILITY.md.
+#
+#	tests/stability/run.sh BUILD [DEFECT...]
+#
+# The defects stand in tests/stability/defects. With some of them the table is only shown, else it is written between the marks of the
+# page. Exit status 1: one was not found, or something was where nothing is planted. VEXLAB_STABILITY_KEEP=DIR: the runs, to look at.
+set -euo pipefail
+
+B=${1:?usage: tests/stability/run.sh BUILD [DEFECT...]}
+shift
+PAGE=docs/STABILITY.md
+LIST=tests/stability/defects
+SEED=${VEXLAB_STABILITY_SEED:-1}
+. tests/page.sh
+dir=$(mktemp -d -t vexlab-stability.XXXXXX)
+trap 'rm -rf "$dir"' EXIT
+
+defects() { grep -vE '^(#|$)' "$LIST"; }
+
+# The first finding of that title, as TSV: class, title, step of the scenario, seconds after the first step's entry.
+FIND='
+def at: .timestamp | .secs_since_epoch + .nanos_since_epoch / 1e9;
+[.[] | select((.description | test($title)) and .blame != "environment")] | first |
+if . then [.event_type, .description, (.scenario_step // "set-up"), ((at - $began) * 10 | round / 10 | if . < 0 then 0 else . end)]
+else ["-", "not found", "-", "-"] end | @tsv'
+
+# What is told of a run without a defect: everything that counts.
+NONE='[.[] | select(.blame != "environment" and (.noise | not) and (.expected | not))] |
+if length == 0 then ["-", "nothing", "-", "-"] else [first.event_type, first.description, (first.scenario_step // "-"), "-"] end | @tsv'
+
+# When the run's first step of the scenario began, by its own log; 0: it never came so far.
+began() {
+	local stamp
+	stamp=$(grep -m1 '"event":"step"' "$1"/enhanced_vexfs_test_*.log | cut -d' ' -f1)
+	[[ -n $stamp ]] && date -u -d "$stamp" +%s.%N || echo 0
+}
+
+# name target parameters title...
+row() {
+	local name=$1 target=$2 params=$3 title=$4 where=$dir/$1 status=0 found class said step after right=yes seconds start=$EPOCHREALTIME
+	local more=()
+
+	[[ $params == - ]] || more=(--module-params "${params//;/ }")
+	"$B/vexlab" run --target "$target" --scenario stability --seed "$SEED" --control none --output "$where" "${more[@]}" \
+		>"$dir/$name.out" 2>&1 || status=$?
+	seconds=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000000))
+	if ((status > 4)) || [[ ! -e $where/latest/crash_events.jsonl ]]; then
+		cat "$dir/$name.out"
+		echo "$name: the run did not come to its end: exit status $status" >&2
+		exit 1
+	fi
+	if [[ $title == - ]]; then
+		found=$(jq -rs "$NONE" "$where/latest/crash_events.jsonl")
+	else
+		found=$(jq -rs --arg title "$title" --argjson began "$(began "$where/latest")" "$FIND" "$where/latest/crash_events.jsonl")
+	fi
+	IFS=$'\t' read -r class said step after <<<"$found"
+	[[ $title == - && $said == nothing ]] || [[ $title != - && $said != "not found" ]] || right=no
+	printf '| %s | `%s` | %s | %s | %s | %s | %s | %s |\n' "$name" "$target${params:+ $params}" "$class" "${said//|/\\|}" "$step" \
+		"$after" "$seconds" "$right" >>"$dir/rows"
+	echo "$name: $right, $said, in $step after $after s; $seconds s in all" >&2
+	[[ -z ${VEXLAB_STABILITY_KEEP:-} ]] || { mkdir -p "$VEXLAB_STABILITY_KEEP"; cp -a "$where" "$dir/$name.out" "$VEXLAB_STABILITY_KEEP/"; }
+	rm -rf "$where"
+}
+
+: >"$dir/rows"
+for name in "$@"; do
+	defects | awk -v n="$name" '$1 == n { found = 1 } END { exit !found }' ||
+		{ echo "there is no defect $name: $(defects | awk '{ print $1 }' | paste -sd' ')" >&2; exit 64; }
+done
+while read -r -u 3 name target params title; do
+	if (($#)) && [[ " $* " != *" $name "* ]]; then continue; fi
+	row "$name" "$target" "$params" "$title"
+done 3< <(defects)
+
+all=$(wc -l <"$dir/rows") good=$(grep -c '| yes |$' "$dir/rows" || true)
+{
+	made_by 'make stability'
+	echo '| Planted | In | Class | Found | In the step | After, s | Whole run, s | Right |'
+	echo '|---|---|---|---|---|--:|--:|---|'
+	cat "$dir/rows"
+	echo
+	echo "$all planted: $good as they must be."
+} >"$dir/table"
+cat "$dir/table"
+(($#)) || insert "$PAGE" stability "$dir/table"
+((all > 0 && all == good))
