@@ -202,6 +202,9 @@ static const struct {
 	[VX_STEP_FILE_OP]	= { op_file, 2 },
 	[VX_STEP_SETTLE]	= { op_settle, 0 },
 	[VX_STEP_RESOURCES]	= { op_resources, 0 },
+	[VX_STEP_ORACLE]	= { op_oracle, 3 },
+	[VX_STEP_ORACLE_CHECK]	= { op_oracle_check, 2 },
+	[VX_STEP_LOOP]		= { op_loop, 1 },
 };
 
 int op_execute(struct op_run *run)

@@ -24,6 +24,7 @@ struct part {
 };
 
 /* NULL-terminated. */
+extern const struct part part_oracle;
 extern const struct part *const parts[];
 const struct part *part_find(const char *name);
 

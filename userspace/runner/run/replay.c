@@ -226,7 +226,11 @@ static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, 
 		return do_trace(run, json, error);
 	if (!strcmp(what, "leak"))
 		return do_leak(run, json, error);
-	if (!strcmp(what, "dump"))
+	if (!strcmp(what, "power-cut"))
+		return session_power_cut(run->session, error);
+	if (!strcmp(what, "oracle"))
+		journal_json(run->journal, VX_REC_REQUEST, json_deep_copy(json));
+	if (!strcmp(what, "dump") || !strcmp(what, "part") || !strcmp(what, "oracle"))
 		return TRUE;	/* did nothing to the guest */
 	return damaged(error);
 }
