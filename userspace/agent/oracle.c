@@ -21,7 +21,7 @@ struct oracle {
 	const char *when;
 	char **skip;			/* shapes, NULL-terminated */
 	struct orc_promises *promises;	/* NULL: not asked for */
-	bool alone;
+	bool alone, dropped;		/* dropped: the caches, just before */
 	struct orc_diff diff;
 };
 
@@ -198,15 +198,20 @@ static void prepare(struct oracle *o, const struct orc_op *op)
 	o->filled = want;
 }
 
+static int compare_all(struct oracle *o)
+{
+	if (!o->alone)
+		orc_compare_trees(o->side, o->dropped ? " after the caches were dropped" : o->when, &o->diff);
+	return 0;
+}
+
 static int do_one(struct oracle *o, const struct orc_op *op)
 {
-	if (op->kind == ORC_DROP_CACHES)
+	if (op->kind == ORC_COMPARE)
+		return compare_all(o);
+	o->dropped = op->kind == ORC_DROP_CACHES;
+	if (o->dropped)
 		return drop_caches();
-	if (op->kind == ORC_COMPARE) {
-		if (!o->alone)
-			orc_compare_trees(o->side, o->when, &o->diff);
-		return 0;
-	}
 	if (orc_is_directive(op->kind))
 		return -EINVAL;
 	prepare(o, op);

@@ -3,7 +3,7 @@
  * Where the target and the reference part. The scenario says in the record which operations it does:
  *
  *	{"do": "oracle", "event": "program", "text": "..."}	before its steps, and counts of space start anew
- *	{"do": "oracle", "event": "unconfirmed", "step", "title", "class", "detail"}	seen once, not again
+ *	{"event": "oracle unconfirmed", "step", "title", "class", "detail"}		seen once, not again
  *
  * and steps of the kind "oracle" are judged by their answers, those of the kind "oracle-try" only in a replay.
  */
@@ -229,15 +229,11 @@ static void on_note(struct oracle_state *st, const struct detect_now *now, const
 	const char *detail = json_string_value(json_object_get(json, "detail"));
 	enum finding_class class = finding_class_from(json_string_value(json_object_get(json, "class")));
 
-	if (g_strcmp0(what, "oracle")) {
-		json_decref(json);
-		return;
-	}
-	if (!g_strcmp0(event, "program")) {
+	if (!g_strcmp0(what, "oracle") && !g_strcmp0(event, "program")) {
 		g_free(st->program);
 		st->program = g_strdup(json_string_value(json_object_get(json, "text")));
 		st->nsamples = 0;
-	} else if (!g_strcmp0(event, "unconfirmed") && title && class < FINDING_CLASSES && !st->replay) {
+	} else if (!g_strcmp0(event, "oracle unconfirmed") && title && class < FINDING_CLASSES && !st->replay) {
 		place(tell(st, class, title, detail ? detail : ""), now, entry,
 		      (guint64)json_integer_value(json_object_get(json, "step")), findings);
 	}
@@ -259,7 +255,7 @@ static void oracle_feed(gpointer state, const struct detect_now *now, const stru
 
 	if (entry->frame.type == VX_REC_STEP_BEGIN && g_str_has_prefix(now->step_kind, ORACLE_STEP))
 		on_step(st, entry);
-	else if (entry->frame.type == VX_REC_REQUEST)
+	else if (entry->frame.type == VX_REC_REQUEST || entry->frame.type == VX_REC_VM)
 		on_note(st, now, entry, findings);
 	else if (entry->frame.type == VX_MSG_STEP)
 		on_answer(st, now, entry, findings);

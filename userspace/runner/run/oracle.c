@@ -4,9 +4,9 @@
  * as whole trees. What is found is made small, done once more from a guest that has seen nothing else, and then it is
  * a finding; the kind of operation that showed it is left out from then on. In the record: detect/oracle.c, and
  *
- *	{"do": "oracle", "event": "missing", "feature", "answer"}	the target refuses it, cleanly
- *	{"do": "oracle", "event": "again", "title"}			found before
- *	{"do": "oracle", "event": "summary", "operations", "per_second", "programs", "reference"}
+ *	{"event": "oracle missing", "feature", "answer"}	the target refuses it, cleanly
+ *	{"event": "oracle again", "title"}			found before
+ *	{"event": "oracle summary", "operations", "per_second", "programs", "full", "reference"}
  */
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static void note(struct oracle *o, json_t *json)
 	g_autofree char *text = json_dumps(json, JSON_COMPACT);
 
 	journal_log(o->run->journal, "%s", text);
-	journal_json(o->run->journal, VX_REC_REQUEST, json);
+	journal_json(o->run->journal, VX_REC_VM, json);
 }
 
 static void say(struct oracle *o, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -60,7 +60,7 @@ static void leave_out(struct oracle *o, const struct oracle_came *came)
 
 static void unconfirmed(struct oracle *o, const struct oracle_came *came)
 {
-	note(o, json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "do", "oracle", "event", "unconfirmed", "step",
+	note(o, json_pack("{s:s, s:I, s:s, s:s, s:s}", "event", "oracle unconfirmed", "step",
 			  (json_int_t)came->step, "title", came->title, "class", finding_class_name(came->class),
 			  "detail", came->detail));
 }
@@ -105,7 +105,7 @@ static gboolean look_into(struct oracle *o, const GPtrArray *lines, const struct
 	gboolean same, ok;
 
 	if (g_hash_table_contains(o->known, came->title)) {
-		note(o, json_pack("{s:s, s:s, s:s}", "do", "oracle", "event", "again", "title", came->title));
+		note(o, json_pack("{s:s, s:s}", "event", "oracle again", "title", came->title));
 		leave_out(o, came);
 		return TRUE;
 	}
@@ -149,8 +149,7 @@ static void skip_shapes(struct oracle *o, const struct oracle_feature *feature)
 static void missing(struct oracle *o, const struct oracle_feature *feature, const char *answer)
 {
 	skip_shapes(o, feature);
-	note(o, json_pack("{s:s, s:s, s:s, s:s}", "do", "oracle", "event", "missing", "feature", feature->name, "answer",
-			  answer));
+	note(o, json_pack("{s:s, s:s, s:s}", "event", "oracle missing", "feature", feature->name, "answer", answer));
 }
 
 static gboolean is_declared(const struct oracle *o, const char *name)
@@ -328,8 +327,7 @@ static gboolean on_odd_device(struct oracle *o, guint i, const GPtrArray *lines,
 	local_ok = oracle_program(o, lines, ORACLE_TRY, &came, error);
 	if (local_ok && came.end == ORACLE_DIFFERS && came.class == FINDING_WRONG_RESULT &&
 	    g_str_has_prefix(came.title, "mount failed"))
-		note(o, json_pack("{s:s, s:s, s:s, s:s}", "do", "oracle", "event", "missing", "feature", shapes[i].name, "answer",
-				  came.title));
+		note(o, json_pack("{s:s, s:s, s:s}", "event", "oracle missing", "feature", shapes[i].name, "answer", came.title));
 	else if (local_ok && came.end == ORACLE_DIFFERS)
 		unconfirmed(o, &came), g_hash_table_add(o->known, g_strdup(came.title));
 	local_ok = local_ok && (!o->go_on || oracle_unmount(o, error));
@@ -405,7 +403,7 @@ static void summary(struct oracle *o)
 {
 	const double rate = o->agent_s > 0 ? (double)o->operations / o->agent_s : 0;
 
-	note(o, json_pack("{s:s, s:s, s:I, s:f, s:i, s:i, s:s, s:b}", "do", "oracle", "event", "summary", "operations",
+	note(o, json_pack("{s:s, s:I, s:f, s:i, s:i, s:s, s:b}", "event", "oracle summary", "operations",
 			  (json_int_t)o->operations, "per_second", rate, "programs", (int)o->programs, "full", (int)o->full,
 			  "reference", o->reference_type ? o->reference_type : "none", "power_cuts", !o->cannot_cut));
 	say(o, "%" G_GUINT64_FORMAT " operations in %u programs, %.0f a second, compared with %s: %u differences",

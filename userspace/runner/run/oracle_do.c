@@ -205,7 +205,7 @@ static gboolean space(struct course *c, guint at, GError **error)
 	guint i;
 
 	for (i = 0; i < ORACLE_SAMPLES; i++) {
-		if (i && !send_range(c, 0, at, error))
+		if (i && (!send_range(c, 0, at, error) || (!is_over(c) && !flush(c, FALSE, error))))
 			return FALSE;
 		if (is_over(c) || !sample(c, &samples[i], &ok, error))
 			return is_over(c);
