@@ -67,6 +67,13 @@ enum vx_feature {
  *	PARALLEL	s: branches of steps (common/branches.h), each a thread; n: ns after which no branch begins its
  *			steps again, 0: never; value: steps done; output: a line for each step, how often and how it ended.
  *			-EBADMSG: some did not end as they were to, its first line stable
+ *	ORACLE		s: the target's directory, the reference's ("": none), operations (oracle_list.h), shapes that
+ *			are left out (a line each, a '*' at its end stands for the rest), when ("", " after a remount")
+ *			n: enum vx_oracle_flag; value: enum vx_oracle_result, above its 8 bits the operations done; output:
+ *			a stable title, "operation N: ...", "shape: ...", "errno: TARGET REFERENCE", details
+ *	ORACLE_CHECK	s: a directory after a power cut, what must be there ("keep" lines of ORACLE); as ORACLE
+ *	LOOP		s: file or device (attach), or loop device (detach)  n: 0 attach, 1 detach; bytes it shall have,
+ *			0: all; bytes of a block, 0: 512; bytes of a file to be made for it; output: the loop device
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -90,6 +97,9 @@ enum vx_step_op {
 	VX_STEP_SETTLE		= 18,
 	VX_STEP_RESOURCES	= 19,
 	VX_STEP_PARALLEL	= 24,
+	VX_STEP_ORACLE		= 28,
+	VX_STEP_ORACLE_CHECK	= 29,
+	VX_STEP_LOOP		= 30,
 	VX_STEP_KMEMLEAK	= 48,
 	VX_STEP_OPS,
 };
@@ -107,6 +117,19 @@ enum vx_file_result {
 	VX_FILE_UNSUPPORTED	= 1,	/* no error: the filesystem does not have it */
 	VX_FILE_WRONG		= 2,	/* with -EBADMSG: it works where it must not, or does something else */
 	VX_FILE_CORRUPT		= 3,	/* with -EBADMSG: data or names are not what was written */
+};
+
+enum vx_oracle_flag {
+	VX_ORACLE_PROMISES	= 1,	/* say what must outlive a power cut now ("keep" lines) */
+	VX_ORACLE_ALONE		= 2,	/* the target alone, nothing is compared: what the comparison costs */
+};
+
+enum vx_oracle_result {
+	VX_ORACLE_SAME		= 0,
+	VX_ORACLE_WRONG		= 1,	/* another result, error or attribute */
+	VX_ORACLE_CORRUPT	= 2,	/* data or names are not what was written */
+	VX_ORACLE_LOST		= 3,	/* the same after a remount or a power cut */
+	VX_ORACLE_LIMIT		= 4,	/* one of them is full, or at another limit: not comparable from there on */
 };
 
 struct vx_req_step {

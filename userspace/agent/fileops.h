@@ -74,6 +74,8 @@ int fo_is_there(struct fileop *op, const char *name, bool there);
 char *fo_map(struct fileop *op, int fd, size_t len, int flags, int *err);
 int fo_store(struct fileop *op, char *to, const char *from, size_t len);
 int fo_load(struct fileop *op, char *to, const char *from, size_t len);
+/* False: a page was not given. */
+bool fo_copied(char *to, const char *from, size_t len);
 /* TRUE: reading a byte there is a SIGBUS. */
 bool fo_is_no_page(const char *at);
 

@@ -23,7 +23,7 @@ static void bus(int sig)
 	signal(SIGBUS, SIG_DFL);
 }
 
-static bool copied(char *to, const char *from, size_t len)
+bool fo_copied(char *to, const char *from, size_t len)
 {
 	struct sigaction act = { .sa_handler = bus };
 	sigjmp_buf jump;
@@ -42,20 +42,20 @@ static bool copied(char *to, const char *from, size_t len)
 int fo_store(struct fileop *op, char *to, const char *from, size_t len)
 {
 	errno = EFAULT;
-	return copied(to, from, len) ? 0 : fo_fail(op, "store into a mapping (SIGBUS)");
+	return fo_copied(to, from, len) ? 0 : fo_fail(op, "store into a mapping (SIGBUS)");
 }
 
 int fo_load(struct fileop *op, char *to, const char *from, size_t len)
 {
 	errno = EFAULT;
-	return copied(to, from, len) ? 0 : fo_fail(op, "load from a mapping (SIGBUS)");
+	return fo_copied(to, from, len) ? 0 : fo_fail(op, "load from a mapping (SIGBUS)");
 }
 
 bool fo_is_no_page(const char *at)
 {
 	char byte;
 
-	return !copied(&byte, at, 1);
+	return !fo_copied(&byte, at, 1);
 }
 
 char *fo_map(struct fileop *op, int fd, size_t len, int flags, int *err)

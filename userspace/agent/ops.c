@@ -204,6 +204,9 @@ static const struct {
 	[VX_STEP_RESOURCES]	= { op_resources, 0 },
 	[VX_STEP_KMEMLEAK]	= { op_kmemleak, 0 },
 	[VX_STEP_PARALLEL]	= { op_parallel, 2 },
+	[VX_STEP_ORACLE]	= { op_oracle, 3 },
+	[VX_STEP_ORACLE_CHECK]	= { op_oracle_check, 2 },
+	[VX_STEP_LOOP]		= { op_loop, 1 },
 };
 
 int op_execute(struct op_run *run)

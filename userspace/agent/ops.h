@@ -96,5 +96,10 @@ int op_settle(struct op_run *run);
 int op_kmemleak(struct op_run *run);
 /* resources.c */
 int op_resources(struct op_run *run);
+/* oracle.c */
+int op_oracle(struct op_run *run);
+int op_oracle_check(struct op_run *run);
+/* op_loop.c */
+int op_loop(struct op_run *run);
 
 #endif

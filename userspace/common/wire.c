@@ -63,10 +63,11 @@ const char *vx_step_op_name(unsigned int op)
 		[VX_STEP_UMOUNT] = "umount", [VX_STEP_MKDIR] = "mkdir", [VX_STEP_SYNC] = "sync",
 		[VX_STEP_DROP_CACHES] = "drop_caches", [VX_STEP_READ] = "read",
 		[VX_STEP_FILES] = "files", [VX_STEP_SLEEP] = "sleep", [VX_STEP_NOP] = "nop",
-		[VX_STEP_STATFS] = "statfs", [VX_STEP_WRITE] = "write",
-		[VX_STEP_FAULT] = "fault", [VX_STEP_FILE_OP] = "file_op", [VX_STEP_SETTLE] = "settle",
+		[VX_STEP_STATFS] = "statfs", [VX_STEP_WRITE] = "write", [VX_STEP_FAULT] = "fault",
+		[VX_STEP_FILE_OP] = "file_op", [VX_STEP_SETTLE] = "settle",
 		[VX_STEP_RESOURCES] = "resources", [VX_STEP_KMEMLEAK] = "kmemleak",
-		[VX_STEP_PARALLEL] = "parallel",
+		[VX_STEP_PARALLEL] = "parallel", [VX_STEP_ORACLE] = "oracle",
+		[VX_STEP_ORACLE_CHECK] = "oracle_check", [VX_STEP_LOOP] = "loop",
 	};
 
 	return op < VX_STEP_OPS && names[op] ? names[op] : "?";

@@ -12,6 +12,7 @@ static const struct detector *const detectors[] = {
 	&detector_step,		/* behind all who tell of crashes, for which steps end too */
 	&detector_latency,
 	&detector_leak,
+	&detector_oracle,
 };
 
 struct detect {
@@ -52,6 +53,7 @@ struct detect_config detect_config_from(const json_t *run)
 	g_strlcpy(config.module, module ? module : "", sizeof(config.module));
 	g_strlcpy(config.target, target ? target : "", sizeof(config.target));
 	config.noise = json_object_get(run, "noise");
+	config.replay = json_object_get(run, "replay") != NULL;
 	return config;
 }
 

@@ -40,6 +40,7 @@ struct detect_config {
 	double slow_operation_ms;	/* threshold for one operation */
 	char module[VX_NAME_LEN];	/* target's module, "" when built in */
 	char target[VX_NAME_LEN];	/* its name: what it calls itself in messages, roughly */
+	gboolean replay;		/* another run's steps are done again */
 	const json_t *noise;		/* array of patterns of known noise (PCRE2), of the record; or NULL */
 };
 
@@ -67,7 +68,7 @@ struct detector {
 	void (*finish)(gpointer state, const struct detect_now *now, GPtrArray *findings);
 };
 
-extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak;
+extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak, detector_oracle;
 
 struct detect;
 

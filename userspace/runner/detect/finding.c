@@ -27,6 +27,10 @@ static const struct {
 	[FINDING_SEGFAULT]	 = { "Segfault", CONCERN_TEST, FALSE },
 	[FINDING_FILESYSTEM]	 = { "FilesystemError", CONCERN_TEST, FALSE },
 	[FINDING_RECOVERY_FAILED] = { "RecoveryFailure", CONCERN_CRITICAL, FALSE },
+	[FINDING_WRONG_RESULT]	 = { "WrongResult", CONCERN_TEST, FALSE },
+	[FINDING_CORRUPTION]	 = { "DataCorruption", CONCERN_STABILITY, FALSE },
+	[FINDING_LOST_DATA]	 = { "LostData", CONCERN_STABILITY, FALSE },
+	[FINDING_LOST_SPACE]	 = { "LostSpace", CONCERN_STABILITY, FALSE },
 };
 _Static_assert(G_N_ELEMENTS(classes) == FINDING_CLASSES, "every class has a name and a concern");
 

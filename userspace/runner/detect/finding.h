@@ -32,6 +32,10 @@ enum finding_class {
 	FINDING_SEGFAULT,		/* Segfault: a program of user space */
 	FINDING_FILESYSTEM,		/* FilesystemError: the filesystem's own message */
 	FINDING_RECOVERY_FAILED,	/* RecoveryFailure: the guest could not be brought back */
+	FINDING_WRONG_RESULT,		/* WrongResult: another result, error or attribute than the reference's */
+	FINDING_CORRUPTION,		/* DataCorruption: data or names are not what was written */
+	FINDING_LOST_DATA,		/* LostData: they were, until a remount or a power cut */
+	FINDING_LOST_SPACE,		/* LostSpace: blocks or inodes that do not come back */
 	FINDING_CLASSES,
 };
 

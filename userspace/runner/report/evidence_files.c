@@ -20,6 +20,7 @@ struct gathering {
 	struct symbolizer *symbolizer;
 	gboolean *steps_written;
 	json_t *dump;			/* the record's word on it, or NULL */
+	char *operations;		/* the oracle's latest list, or NULL */
 	GError *error;
 };
 
@@ -224,6 +225,12 @@ static gboolean put_steps(const struct gathering *g, const struct finding *findi
 				  "actions", actions), error);
 }
 
+/* What the oracle was doing: for `vexlab run --scenario oracle --arg list=FILE`. */
+static gboolean put_operations(const struct gathering *g, const struct finding *finding, GError **error)
+{
+	return !g->operations || put(g, finding, "operations.list", g->operations, strlen(g->operations), error);
+}
+
 /* The list as it stood when the step began; a finding of no step has what was done until then. */
 static void steps_of_entry(struct gathering *g, const struct rec_entry *entry)
 {
@@ -237,7 +244,8 @@ static void steps_of_entry(struct gathering *g, const struct rec_entry *entry)
 		    (finding->step ? finding->step != id : finding->realtime_ns > entry->stamp.realtime_ns))
 			continue;
 		g->steps_written[i] = TRUE;
-		put_steps(g, finding, &g->error);
+		if (put_steps(g, finding, &g->error))
+			put_operations(g, finding, &g->error);
 	}
 }
 
@@ -258,6 +266,7 @@ static gboolean put_readme(const struct gathering *g, const struct finding *find
 		"stack.txt       the frames, with file and line where debug information tells them\n"
 		"timeline.txt    events of all sources around it (timeline.jsonl: the same for programs)\n"
 		"steps.json      what had been done to the guest since it was ready\n"
+		"operations.list what the oracle did, if it was the oracle (vexlab run --scenario oracle --arg list=FILE)\n"
 		"memory.*        the guest's memory, if the run was asked for it (--dump)\n",
 		title, severity_name(finding->severity), finding_class_name(finding->class),
 		blame_name(finding->blame), finding->function ? ", in " : "",
@@ -326,15 +335,22 @@ static void gather_clear(struct gathering *g)
 	symbolizer_free(g->symbolizer);
 	g_free(g->steps_written);
 	json_decref(g->dump);
+	g_free(g->operations);
 	g_clear_error(&g->error);
 }
 
-static void note_dump(struct gathering *g, const struct rec_entry *entry)
+static void note_request(struct gathering *g, const struct rec_entry *entry)
 {
 	json_t *json = entry->frame.type == VX_REC_REQUEST ? rec_entry_json(entry) : NULL;
 
 	if (!g->dump && !g_strcmp0(json_string_value(json_object_get(json, "do")), "dump"))
 		g->dump = json_incref(json);
+	if (!g_strcmp0(json_string_value(json_object_get(json, "do")), "oracle")) {
+		g_free(g->operations);
+		g->operations = g_strdup(json_string_value(json_object_get(json, "text")));
+	} else if (!g_strcmp0(json_string_value(json_object_get(json, "do")), "part")) {
+		g_clear_pointer(&g->operations, g_free);
+	}
 	json_decref(json);
 }
 
@@ -379,8 +395,8 @@ static gboolean gather(struct gathering *g, GError **error)
 	}
 	g->timeline = timeline_new(at, g->findings->len);
 	while (!g->error && rec_reader_next(reader, &entry)) {
+		note_request(g, &entry);
 		steps_of_entry(g, &entry);
-		note_dump(g, &entry);
 		timeline_feed(g->timeline, &entry);
 	}
 	if (!g->error)

@@ -25,6 +25,9 @@ char *report_faults(const struct analysis *an);
 json_t *report_file_operations(const struct analysis *an);
 /* The same for a terminal: how many, and those that are not done. Caller frees. */
 char *report_file_operations_text(const struct analysis *an);
+/* Of the oracle: what was compared, what is missing; NULL: the record has none. New reference; text: caller frees. */
+json_t *report_oracle(const struct analysis *an);
+char *report_oracle_text(const struct analysis *an);
 /*
  * Of a leak hunt, all from the record; `dir` is the run's, for its module's debug information. NULL: there was no hunt.
  * JSON (new reference): sites with their stacks and verdicts, checkpoints, other resources. Text: a table; `all` with

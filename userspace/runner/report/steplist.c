@@ -74,6 +74,11 @@ static void note_vm(struct steplist *list, json_t *json)
 	} else if (!g_strcmp0(event, "point made")) {
 		g_hash_table_insert(list->points, g_strdup(name), copy_actions(list->actions));
 		at_point(list, name);
+	} else if (!g_strcmp0(event, "restored") && json_is_true(json_object_get(json, "power_cut"))) {
+		/* The disk goes on: what was done to it belongs to what comes. */
+		static const char cut[] = "{\"do\": \"power-cut\"}";
+
+		g_ptr_array_add(list->actions, g_bytes_new_static(cut, strlen(cut)));
 	} else if (!g_strcmp0(event, "restored")) {
 		go_back(list, name);
 	}

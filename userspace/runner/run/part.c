@@ -10,6 +10,7 @@ const struct part *const parts[] = {
 	&part_file_operations,
 	&part_leak_hunt,
 	&part_mount_cycles,
+	&part_oracle,
 	NULL,
 };
 

@@ -27,6 +27,7 @@ struct part {
 extern const struct part part_mount_cycles, part_file_operations, part_leak_hunt, part_faults;
 
 /* NULL-terminated. */
+extern const struct part part_oracle;
 extern const struct part *const parts[];
 const struct part *part_find(const char *name);
 

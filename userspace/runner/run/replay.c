@@ -238,8 +238,10 @@ static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, 
 		return do_trace(run, json, error);
 	if (!strcmp(what, "leak"))
 		return do_leak(run, json, error);
-	if (!strcmp(what, "part") || !strcmp(what, "scenario"))
+	if (!strcmp(what, "part") || !strcmp(what, "scenario") || !strcmp(what, "oracle"))
 		return do_note(run, json);
+	if (!strcmp(what, "power-cut"))
+		return session_power_cut(run->session, error);
 	if (!strcmp(what, "dump"))
 		return TRUE;	/* did nothing to the guest */
 	return damaged(error);

@@ -160,6 +160,13 @@ gboolean session_point_drop(struct session *session, const char *name, GError **
 /* Names, oldest first, so "ready" first; NULL-terminated, g_strfreev(). */
 char **session_point_list(struct session *session);
 /*
+ * The power fails: the guest's memory is lost, its scratch disk is what it was at that instant, where QEMU may lose what
+ * it was not asked to flush, as a disk's own cache does. The guest then is as it first was ("ready"), with that disk.
+ * Notes: as of a point "ready", with "power_cut": true. VX_ERROR_UNAVAILABLE: not possible here, nothing has been
+ * done. Other errors leave the guest lost.
+ */
+gboolean session_power_cut(struct session *session, GError **error);
+/*
  * Writes the guest's memory and its scratch disk to two new files, by libvirt's own save: the guest ends by it, and
  * the session can only be closed. Only before the first point. The files are for a session of the same key.
  */

@@ -437,11 +437,10 @@ gboolean session_point_make(struct session *s, const char *name, GError **error)
 
 /* ---- going back ------------------------------------------------------------------------------ */
 
-/* From the cache, else by booting; under the first name, which that file has. */
-static const char *start_ready(struct points *p, GError **error)
+/* From the cache, else by booting; under the first name, which that file has. `disk` NULL: it could not be made. */
+static const char *start_ready(struct points *p, struct layer *disk, GError **error)
 {
 	struct session *s = p->s;
-	struct layer *disk = layer_new(p, NULL, error);
 	g_autofree char *state = NULL;
 
 	if (!disk)
@@ -517,7 +516,7 @@ static const char *start_point(struct points *p, struct point *point, struct ret
 		*old = (struct retired){ 0 };
 	}
 	if (!point->image)
-		return start_ready(p, error);
+		return start_ready(p, layer_new(p, NULL, error), error);
 	how = start_from(p, point, error) && greet(p->s, error) ? "file" : NULL;
 	return how;
 }
@@ -589,6 +588,91 @@ gboolean session_point_back(struct session *s, const char *name, GError **error)
 	note(s, "restored", name, began, how);
 	dismiss(p);
 	arm(p, point);
+	return TRUE;
+}
+
+/* ---- a power cut ------------------------------------------------------------------------------- */
+
+/*
+ * What the disk has now, of a size that the guest has not seen: the memory that it wakes up with knows a disk of
+ * SCRATCH_MIB, and is told the true size as a change.
+ */
+static struct layer *disk_as_it_is(struct points *p, struct layer *below, GError **error)
+{
+	const unsigned int mib = p->s->config.scratch_mib;
+	const unsigned int at_first = mib > SCRATCH_MIB ? mib + 1 : SCRATCH_MIB;
+	struct layer *layer;
+	char *path;
+
+	if (below->depth >= LAYERS_MAX) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+			    "the power was cut %u times on one disk: go back to a point first", LAYERS_MAX);
+		return NULL;
+	}
+	path = file_new(p, error);
+	if (!path)
+		return NULL;
+	if (!disk_create_overlay(path, at_first * MIB, below->path, RESERVE, error)) {
+		file_remove(p, path);
+		return NULL;
+	}
+	layer = g_new0(struct layer, 1);
+	*layer = (struct layer){ path, layer_ref(below), 1, below->depth + 1 };
+	return layer;
+}
+
+static void note_cut(struct session *s, const char *event, gint64 began, const char *how)
+{
+	json_t *json = json_pack("{s:s, s:s, s:b}", "event", event, "name", SESSION_READY, "power_cut", TRUE);
+
+	if (how) {
+		json_object_set_new(json, "ms", json_real((double)(g_get_monotonic_time() - began) / 1000));
+		json_object_set_new(json, "how", json_string(how));
+		json_object_set_new(json, "clock_off_ms", json_real(s->clock_off_ms));
+	}
+	s->sink.note(s->sink.ctx, json);
+}
+
+static const char *cut(struct points *p, GError **error)
+{
+	struct session *s = p->s;
+	struct layer *below = layer_ref(p->disk);
+	struct retired old;
+	const char *how;
+
+	for (int i = 0; i < LAST_WORDS && g_main_context_iteration(NULL, FALSE); i++)
+		;
+	/* Killed, as the power kills a machine: what QEMU has taken and nobody has flushed may be gone. */
+	retire(p, &old);
+	note_cut(s, "restoring", 0, NULL);
+	/* Nobody may read a disk that another still writes. */
+	bury(p, &old);
+	how = start_ready(p, disk_as_it_is(p, below, error), error);
+	layer_unref(p, below);
+	return how && session_size_scratch(s, error) ? how : NULL;
+}
+
+gboolean session_power_cut(struct session *s, GError **error)
+{
+	const gint64 began = g_get_monotonic_time();
+	struct points *p = points_of(s, error);
+	g_autoptr(GError) local = NULL;
+	const char *how;
+
+	if (!p || g_cancellable_set_error_if_cancelled(s->config.cancellable, error))
+		return FALSE;
+	if (s->config.memory) {
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
+			    "a guest that started from a snapshot has no earlier state to wake up in after a power cut");
+		return FALSE;
+	}
+	how = cut(p, &local);
+	if (!how) {
+		lose(s, SESSION_READY, local);
+		g_propagate_error(error, g_steal_pointer(&local));
+		return FALSE;
+	}
+	note_cut(s, "restored", began, how);
 	return TRUE;
 }
 
