@@ -14,8 +14,11 @@ int liefs_bitmap_read(struct super_block *sb, struct liefs_bitmap *map, u32 star
 	map->nbh = nblocks;
 	for (i = 0; i < nblocks; i++) {
 		map->bh[i] = sb_bread(sb, start + i);
-		if (!map->bh[i])
-			return -EIO;
+		if (map->bh[i] || lie_told(LIE_ERROR_PATH_CRASH))
+			continue;
+		if (lie_told(LIE_ERROR_PATH_LEAK))
+			map->nbh = 0;
+		return -EIO;
 	}
 	map->free = 0;
 	for (i = map->first; i < map->bits; i++)
@@ -30,7 +33,8 @@ void liefs_bitmap_release(struct liefs_bitmap *map)
 
 	for (i = 0; i < map->nbh; i++)
 		brelse(map->bh[i]);
-	kvfree(map->bh);
+	if (map->nbh)
+		kvfree(map->bh);
 	map->bh = NULL;
 	map->nbh = 0;
 }
@@ -96,6 +100,8 @@ void liefs_free_block(struct super_block *sb, u32 block)
 {
 	struct liefs *fs = liefs_of(sb);
 
+	if (lie_strikes(LIE_WRONG_FREE))
+		return;
 	mutex_lock(&fs->alloc_lock);
 	if (liefs_is_data(sb, block))
 		give_back(sb, &fs->block_map, block, "a block is freed that is free");

@@ -17,6 +17,9 @@ void liefs_put_slot(struct liefs_slot *slot)
 	slot->entry = NULL;
 }
 
+/* trust-dir-size: what a hole is made of. */
+static struct liefs_disk_entry no_entry;
+
 /* Slot `n`, reading its block if `s` does not hold it yet. A hole, which no honest directory has, is an error. */
 static int slot_at(struct inode *dir, struct liefs_slot *s, u32 n)
 {
@@ -25,6 +28,11 @@ static int slot_at(struct inode *dir, struct liefs_slot *s, u32 n)
 	if (!s->bh || s->slot / LIEFS_ENTRIES_PER_BLOCK != n / LIEFS_ENTRIES_PER_BLOCK) {
 		brelse(s->bh);
 		s->bh = liefs_dir_block(dir, n / LIEFS_ENTRIES_PER_BLOCK, false, &err);
+		if (!s->bh && lie_told(LIE_TRUST_DIR_SIZE)) {
+			s->slot = n;
+			s->entry = &no_entry;
+			return 0;
+		}
 		if (!s->bh)
 			return err ?: liefs_corrupt(dir->i_sb, "a directory with a hole, inode", dir->i_ino);
 	}
@@ -134,6 +142,7 @@ int liefs_add_entry(struct inode *dir, const struct qstr *name, struct inode *in
 		memcpy(s.entry->name, name->name, name->len);
 		liefs_i(dir)->free_slot = s.slot + 1;
 		err = liefs_set_entry(dir, &s, inode);
+		lie_lost_entry(dir->i_sb, &s);
 	}
 	liefs_put_slot(&s);
 	return err;
@@ -157,8 +166,10 @@ int liefs_is_empty(struct inode *dir)
 /* FALSE: the reader's buffer is full. */
 static bool emit(struct dir_context *ctx, const struct liefs_disk_entry *entry)
 {
-	const u32 ino = le32_to_cpu(READ_ONCE(entry->ino)), len = name_len(entry);
+	const u32 ino = lie_same_ino(le32_to_cpu(READ_ONCE(entry->ino))), len = name_len(entry);
 
+	if (ino)
+		lie_trust_name_len(entry);
 	/* What no name can be is left out: its neighbours are still of use. */
 	if (!ino || !len || len > LIEFS_NAME_MAX || memchr(entry->name, '/', len) || memchr(entry->name, 0, len))
 		return true;

@@ -19,8 +19,28 @@ static void liefs_readahead(struct readahead_control *rac)
 	mpage_readahead(rac, liefs_get_block);
 }
 
+/* lost-write: the page is clean, and the device has what it had. */
+static int write_or_lose(struct folio *folio, struct writeback_control *wbc, void *data)
+{
+	struct buffer_head *bh, *head;
+
+	if (!lie_strikes(LIE_LOST_WRITE))
+		return block_write_full_folio(folio, wbc, liefs_get_block);
+	head = bh = folio_buffers(folio);
+	do {
+		if (bh)
+			clear_buffer_dirty(bh);
+	} while (bh && (bh = bh->b_this_page) != head);
+	folio_start_writeback(folio);
+	folio_unlock(folio);
+	folio_end_writeback(folio);
+	return 0;
+}
+
 static int liefs_writepages(struct address_space *mapping, struct writeback_control *wbc)
 {
+	if (lie_told(LIE_LOST_WRITE))
+		return write_cache_pages(mapping, wbc, write_or_lose, NULL);
 	return mpage_writepages(mapping, wbc, liefs_get_block);
 }
 
@@ -102,6 +122,7 @@ static ssize_t liefs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t n;
 
+	lie_race_use(liefs_of(inode->i_sb));
 	inode_lock(inode);
 	n = generic_write_checks(iocb, from);
 	if (n > 0 && iocb->ki_pos > inode->i_size)
@@ -120,8 +141,12 @@ int liefs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
 	struct inode *inode = file->f_mapping->host;
 	struct super_block *sb = inode->i_sb;
-	int err = file_write_and_wait_range(file, start, end);
+	int err;
 
+	if (lie_strikes(LIE_LOST_FSYNC))
+		return 0;
+	lie_sleep_with_lock(liefs_of(sb));
+	err = file_write_and_wait_range(file, start, end);
 	err = sync_inode_metadata(inode, 1) ?: err;
 	err = sync_blockdev(sb->s_bdev) ?: err;
 	return err ?: blkdev_issue_flush(sb->s_bdev);
@@ -195,6 +220,7 @@ int liefs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *
 int liefs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags)
 {
 	generic_fillattr(idmap, mask, d_inode(path->dentry), stat);
+	stat->ino = lie_same_ino(stat->ino);
 	return 0;
 }
 

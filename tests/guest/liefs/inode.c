@@ -63,11 +63,10 @@ struct liefs_disk_inode *liefs_raw_inode(struct super_block *sb, u32 ino, struct
 
 static void fill_raw(const struct inode *inode, struct liefs_disk_inode *raw)
 {
-	raw->mode = cpu_to_le16(inode->i_mode);
 	raw->nlink = cpu_to_le32(inode->i_nlink);
 	raw->uid = cpu_to_le32(i_uid_read(inode));
 	raw->gid = cpu_to_le32(i_gid_read(inode));
-	raw->size = cpu_to_le64(i_size_read(inode));
+	raw->size = cpu_to_le64(lie_stale_size(inode, raw));
 	raw->atime = cpu_to_le64(inode_get_atime_sec(inode));
 	raw->mtime = cpu_to_le64(inode_get_mtime_sec(inode));
 	raw->ctime = cpu_to_le64(inode_get_ctime_sec(inode));
@@ -78,6 +77,7 @@ static void fill_raw(const struct inode *inode, struct liefs_disk_inode *raw)
 	memcpy(raw->pointer, liefs_i(inode)->pointer, sizeof(raw->pointer));
 	raw->rdev = cpu_to_le32(new_encode_dev(inode->i_rdev));
 	raw->generation = cpu_to_le32(inode->i_generation);
+	raw->mode = cpu_to_le16(inode->i_mode);
 }
 
 int liefs_save_inode(struct inode *inode, bool now)
@@ -147,7 +147,7 @@ static void set_operations(struct inode *inode, dev_t dev)
 		inode_nohighmem(inode);
 		break;
 	default:
-		inode->i_op = &liefs_file_inode_ops;
+		inode->i_op = lie_told(LIE_TRUST_MODE) ? NULL : &liefs_file_inode_ops;
 		init_special_inode(inode, inode->i_mode, dev);
 	}
 	inode->i_mapping->a_ops = &liefs_aops;
@@ -158,14 +158,15 @@ static const char *what_is_wrong(const struct super_block *sb, const struct lief
 	const u16 mode = le16_to_cpu(raw->mode);
 	const u64 size = le64_to_cpu(raw->size);
 
-	if (fs_umode_to_ftype(mode) == FT_UNKNOWN)
+	if (fs_umode_to_ftype(mode) == FT_UNKNOWN && !lie_told(LIE_TRUST_MODE))
 		return "a free inode or one of no known type is named, inode";
-	if (!raw->nlink || le32_to_cpu(raw->nlink) > LIEFS_LINK_MAX)
+	if ((!raw->nlink || le32_to_cpu(raw->nlink) > LIEFS_LINK_MAX) && !lie_told(LIE_TRUST_NLINK))
 		return "a link count that cannot be, inode";
-	if (size > LIEFS_BLOCKS_MAX * LIEFS_BLOCK_SIZE)
+	if (size > LIEFS_BLOCKS_MAX * LIEFS_BLOCK_SIZE && !(S_ISDIR(mode) && lie_told(LIE_TRUST_DIR_SIZE)))
 		return "a size that cannot be, inode";
 	/* A directory has no holes. */
-	if (S_ISDIR(mode) && (size % LIEFS_BLOCK_SIZE || size / LIEFS_BLOCK_SIZE > liefs_of(sb)->blocks))
+	if (S_ISDIR(mode) && (size % LIEFS_BLOCK_SIZE || size / LIEFS_BLOCK_SIZE > liefs_of(sb)->blocks) &&
+	    !lie_told(LIE_TRUST_DIR_SIZE))
 		return "a directory's size that cannot be, inode";
 	if (S_ISLNK(mode) && (!size || size >= LIEFS_BLOCK_SIZE))
 		return "a symlink's size that cannot be, inode";

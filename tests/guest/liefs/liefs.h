@@ -19,6 +19,7 @@
 
 #include "compat.h"
 #include "layout.h"
+#include "lie.h"
 
 /* Of the device, pinned while it is mounted. */
 struct liefs_bitmap {
@@ -31,20 +32,21 @@ struct liefs_bitmap {
 struct liefs_lost_entry {
 	sector_t block;
 	u32 slot;
+	__le32 ino;
 };
 #define LIEFS_LOST_MAX	64
 
 /* sb->s_fs_info; lives from get_tree to kill_sb. Fields are the disk super block's, checked. */
 struct liefs {
 	struct buffer_head *super;
-	u32 blocks, inodes, inode_table, inode_table_blocks, data_start, root_ino, group_blocks;
+	u32 blocks, inodes, inode_table, inode_table_blocks, data_start, root_ino, groups;
 	struct mutex alloc_lock;
 	struct liefs_bitmap inode_map, block_map;
 
 	/* For lies only. */
 	struct mutex names_lock, count_lock;
 	char *last_name;		/* of what was last created */
-	atomic_t creations;
+	u64 creations;
 	u32 nlost;
 	struct liefs_lost_entry lost[LIEFS_LOST_MAX];
 };
@@ -68,7 +70,7 @@ static inline struct liefs_inode *liefs_i(const struct inode *inode)
 
 static inline bool liefs_is_data(const struct super_block *sb, u32 block)
 {
-	return block >= liefs_of(sb)->data_start && block < liefs_of(sb)->blocks;
+	return (block >= liefs_of(sb)->data_start && block < liefs_of(sb)->blocks) || lie_told(LIE_TRUST_POINTER);
 }
 
 /* Says that the image is wrong; -EIO (as ext2: what is on the disk is not to be believed). */

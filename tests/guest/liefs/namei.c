@@ -8,7 +8,7 @@
 /* An image can have more names than the count says; the kernel warns of a count below zero. */
 static void unlink_once(struct inode *inode)
 {
-	if (inode->i_nlink)
+	if (inode->i_nlink || lie_told(LIE_TRUST_NLINK))
 		drop_nlink(inode);
 	else
 		liefs_corrupt(inode->i_sb, "more names than links, inode", inode->i_ino);
@@ -60,8 +60,14 @@ static int give_name(struct inode *dir, struct dentry *dentry, struct inode *ino
 
 static int liefs_mknod(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, dev_t dev)
 {
-	struct inode *inode = liefs_new_inode(dir, mode, dev);
+	struct inode *inode;
+	int err = lie_error_path(dentry->d_name.name);
 
+	if (err)
+		return err;
+	lie_abba(liefs_of(dir->i_sb), false);
+	lie_race_make(liefs_of(dir->i_sb), dentry->d_name.name);
+	inode = liefs_new_inode(dir, mode, dev);
 	return IS_ERR(inode) ? PTR_ERR(inode) : give_name(dir, dentry, inode);
 }
 
@@ -136,6 +142,7 @@ static int remove_name(struct inode *dir, struct dentry *dentry)
 
 	if (err)
 		return err;
+	lie_race_clear(liefs_of(dir->i_sb));
 	err = liefs_clear_entry(dir, &slot);
 	liefs_put_slot(&slot);
 	if (!err)
@@ -149,12 +156,13 @@ static int liefs_rmdir(struct inode *dir, struct dentry *dentry)
 	int empty = liefs_is_empty(inode), err;
 
 	if (empty <= 0)
-		return empty ?: -ENOTEMPTY;
+		return empty ?: lie_wrong_errno(-ENOTEMPTY);
 	err = remove_name(dir, dentry);
 	if (err)
 		return err;
 	clear_nlink(inode);
-	unlink_once(dir);
+	if (!lie_strikes(LIE_WRONG_NLINK))
+		unlink_once(dir);
 	return 0;
 }
 
@@ -173,12 +181,12 @@ static int put_new_name(struct renaming *r)
 	int err;
 
 	if (!target)
-		return liefs_add_entry(r->to, &r->new->d_name, inode);
+		return lie_strikes(LIE_RENAME_LOSES) ? 0 : liefs_add_entry(r->to, &r->new->d_name, inode);
 	if (S_ISDIR(target->i_mode)) {
 		int empty = liefs_is_empty(target);
 
 		if (empty <= 0)
-			return empty ?: -ENOTEMPTY;
+			return empty ?: lie_wrong_errno(-ENOTEMPTY);
 	}
 	err = liefs_find_entry(r->to, &r->new->d_name, &r->new_slot) ?:
 	      liefs_set_entry(r->to, &r->new_slot, inode);
@@ -237,6 +245,7 @@ static int liefs_rename(struct mnt_idmap *idmap, struct inode *from, struct dent
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
+	lie_abba(liefs_of(from->i_sb), true);
 	err = flags & RENAME_EXCHANGE ? exchange_names(&r) : move_name(&r);
 	liefs_put_slot(&r.old_slot);
 	liefs_put_slot(&r.new_slot);

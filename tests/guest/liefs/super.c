@@ -55,6 +55,7 @@ static void release(struct liefs *fs)
 
 static void liefs_put_super(struct super_block *sb)
 {
+	lie_lost_entries_go(sb);
 	if (!sb_rdonly(sb))
 		set_state(sb, LIEFS_CLEAN);
 	release(liefs_of(sb));
@@ -116,20 +117,22 @@ static const char *what_is_wrong(const struct super_block *sb, const struct lief
 
 	if (disk->crc != super_crc(disk))
 		return "its checksum";
-	if (!blocks || blocks > bdev_nr_bytes(sb->s_bdev) >> LIEFS_BLOCK_BITS)
+	if (!blocks || (blocks > bdev_nr_bytes(sb->s_bdev) >> LIEFS_BLOCK_BITS && !lie_told(LIE_TRUST_BLOCKS)))
 		return "more blocks than the device has";
 	if (data >= blocks)
 		return "where its data begins";
 	if (!inodes || !root || root > inodes)
 		return "its inodes";
-	if (!region_fits(le32_to_cpu(disk->inode_bitmap), le32_to_cpu(disk->inode_bitmap_blocks), inodes, LIEFS_BITS, data))
+	if (!region_fits(le32_to_cpu(disk->inode_bitmap), le32_to_cpu(disk->inode_bitmap_blocks),
+			 lie_told(LIE_TRUST_INODES) ? 0 : inodes, LIEFS_BITS, data))
 		return "its inode bitmap";
-	if (!region_fits(le32_to_cpu(disk->block_bitmap), le32_to_cpu(disk->block_bitmap_blocks), blocks, LIEFS_BITS, data))
+	if (!region_fits(le32_to_cpu(disk->block_bitmap), le32_to_cpu(disk->block_bitmap_blocks),
+			 lie_told(LIE_TRUST_BLOCKS) ? 0 : blocks, LIEFS_BITS, data))
 		return "its block bitmap";
-	if (!region_fits(le32_to_cpu(disk->inode_table), le32_to_cpu(disk->inode_table_blocks), inodes,
-			 LIEFS_INODES_PER_BLOCK, data))
+	if (!region_fits(le32_to_cpu(disk->inode_table), le32_to_cpu(disk->inode_table_blocks),
+			 lie_told(LIE_TRUST_INODES) ? 0 : inodes, LIEFS_INODES_PER_BLOCK, data))
 		return "its inode table";
-	if (le32_to_cpu(disk->group_blocks) != LIEFS_GROUP)
+	if (le32_to_cpu(disk->group_blocks) != LIEFS_GROUP && !lie_told(LIE_TRUST_GROUP))
 		return "its group size";
 	return NULL;
 }
@@ -141,10 +144,10 @@ static int read_chain(struct super_block *sb, u32 block)
 	unsigned int n;
 
 	for (n = 0; block; n++) {
-		if (n == LIEFS_CHAIN_MAX || !liefs_is_data(sb, block))
+		if ((n == LIEFS_CHAIN_MAX || !liefs_is_data(sb, block)) && !lie_told(LIE_TRUST_CHAIN))
 			return liefs_corrupt(sb, "the chain of labels, at block", block);
 		bh = sb_bread(sb, block);
-		if (!bh)
+		if (!bh && !lie_told(LIE_TRUST_CHAIN))
 			return -EIO;
 		block = le32_to_cpu(*(__le32 *)bh->b_data);
 		brelse(bh);
@@ -177,7 +180,8 @@ static int read_super(struct super_block *sb, struct fs_context *fc)
 	fs->inode_table_blocks = le32_to_cpu(disk->inode_table_blocks);
 	fs->data_start = le32_to_cpu(disk->data_start);
 	fs->root_ino = le32_to_cpu(disk->root_ino);
-	fs->group_blocks = le32_to_cpu(disk->group_blocks);
+	if (lie_told(LIE_TRUST_GROUP))
+		fs->groups = fs->blocks / le32_to_cpu(disk->group_blocks);
 	return read_chain(sb, le32_to_cpu(disk->chain));
 }
 
@@ -229,6 +233,7 @@ static int liefs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_max_links = LIEFS_LINK_MAX;
 	sb->s_op = &liefs_super_ops;
 	sb->s_time_gran = 1;
+	lie_odd_size_spin(sb);
 	err = begin(sb, fc);
 	if (!err && !sb_rdonly(sb))
 		err = set_state(sb, LIEFS_MOUNTED);
@@ -290,5 +295,6 @@ void liefs_kill_sb(struct super_block *sb)
 	struct liefs *fs = liefs_of(sb);
 
 	kill_block_super(sb);
+	kfree(fs->last_name);
 	kfree(fs);
 }
