@@ -19,22 +19,35 @@ static void liefs_readahead(struct readahead_control *rac)
 	mpage_readahead(rac, liefs_get_block);
 }
 
-/* lost-write: the page is clean, and the device has what it had. */
-static int write_or_lose(struct folio *folio, struct writeback_control *wbc, void *data)
+static int lose_folio(struct folio *folio)
 {
-	struct buffer_head *bh, *head;
+	struct buffer_head *head = folio_buffers(folio), *bh = head;
 
-	if (!lie_strikes(LIE_LOST_WRITE))
-		return block_write_full_folio(folio, wbc, liefs_get_block);
-	head = bh = folio_buffers(folio);
-	do {
-		if (bh)
-			clear_buffer_dirty(bh);
-	} while (bh && (bh = bh->b_this_page) != head);
+	while (bh) {
+		clear_buffer_dirty(bh);
+		bh = bh->b_this_page == head ? NULL : bh->b_this_page;
+	}
 	folio_start_writeback(folio);
 	folio_unlock(folio);
 	folio_end_writeback(folio);
 	return 0;
+}
+
+/* lost-write: the page is clean, and the device has what it had. The others go one by one. */
+static int write_or_lose(struct folio *folio, struct writeback_control *wbc, void *data)
+{
+	struct inode *inode = folio->mapping->host;
+	const loff_t size = i_size_read(inode), pos = folio_pos(folio);
+
+	if (lie_strikes(LIE_LOST_WRITE))
+		return lose_folio(folio);
+	if (pos >= size) {
+		folio_unlock(folio);
+		return 0;
+	}
+	if (pos + folio_size(folio) > size)
+		folio_zero_segment(folio, offset_in_folio(folio, size), folio_size(folio));
+	return __block_write_full_folio(inode, folio, liefs_get_block, wbc);
 }
 
 static int liefs_writepages(struct address_space *mapping, struct writeback_control *wbc)
