@@ -63,6 +63,13 @@ enum vx_feature {
  *			are queued; value: 1 by vexprobe.ko, 0 by what user space can have done
  *	RESOURCES	output: "NAME VALUE\n" lines, what the kernel holds (agent/resources.c). Caches are shrunk
  *			for it, and open devices asked who holds them; nothing else is changed
+ *	IMAGE_OPEN	n: bytes; a device of the agent's own, of zeros, for damaged images; output: its node
+ *	IMAGE_FILL	s: directory: makes files, directories and links of many shapes there
+ *	IMAGE_HOLD	n: enum vx_image_do; BYTES: n: offset, length; output: those bytes; READS: output:
+ *			"OFFSET LENGTH\n" lines, what was read of the device in the last IMAGE_TRY, in order
+ *	IMAGE_TRY	s: mount point, fstype, options, what is damaged (for people), changes (image_patch.h)...
+ *			n: bytes of the device, 0: the image's; the image with these changes is mounted, used if
+ *			that works, and unmounted; value: enum vx_image_result; err: umount's; output: the changes, what came
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -85,6 +92,10 @@ enum vx_step_op {
 	VX_STEP_FILE_OP		= 17,
 	VX_STEP_SETTLE		= 18,
 	VX_STEP_RESOURCES	= 19,
+	VX_STEP_IMAGE_OPEN	= 32,
+	VX_STEP_IMAGE_FILL	= 33,
+	VX_STEP_IMAGE_HOLD	= 34,
+	VX_STEP_IMAGE_TRY	= 35,
 	VX_STEP_OPS,
 };
 
@@ -94,6 +105,19 @@ enum vx_fault {
 	VX_FAULT_STOP	= 2,		/* the agent, by SIGSTOP */
 	VX_FAULT_REBOOT	= 3,		/* at once, nothing is synced */
 	VX_FAULT_FLOOD	= 4,		/* so many bytes to the console */
+};
+
+enum vx_image_do {
+	VX_IMAGE_KEEP	= 0,		/* the image is what the device holds now */
+	VX_IMAGE_BYTES	= 1,
+	VX_IMAGE_READS	= 2,
+	VX_IMAGE_CLOSE	= 3,
+};
+
+enum vx_image_result {
+	VX_IMAGE_REFUSED = 1,		/* mount failed */
+	VX_IMAGE_ERRORS	= 2,		/* it was mounted, and some calls failed */
+	VX_IMAGE_WORKS	= 3,
 };
 
 enum vx_file_result {

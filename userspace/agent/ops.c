@@ -202,6 +202,10 @@ static const struct {
 	[VX_STEP_FILE_OP]	= { op_file, 2 },
 	[VX_STEP_SETTLE]	= { op_settle, 0 },
 	[VX_STEP_RESOURCES]	= { op_resources, 0 },
+	[VX_STEP_IMAGE_OPEN]	= { op_image_open, 0 },
+	[VX_STEP_IMAGE_FILL]	= { op_image_fill, 1 },
+	[VX_STEP_IMAGE_HOLD]	= { op_image_hold, 0 },
+	[VX_STEP_IMAGE_TRY]	= { op_image_try, 4 },
 };
 
 int op_execute(struct op_run *run)

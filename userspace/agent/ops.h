@@ -84,6 +84,11 @@ int op_fault(struct op_run *run);
 int op_file(struct op_run *run);
 /* op_settle.c */
 int op_settle(struct op_run *run);
+/* op_images.c */
+int op_image_open(struct op_run *run);
+int op_image_fill(struct op_run *run);
+int op_image_hold(struct op_run *run);
+int op_image_try(struct op_run *run);
 /* resources.c */
 int op_resources(struct op_run *run);
 

@@ -66,6 +66,8 @@ const char *vx_step_op_name(unsigned int op)
 		[VX_STEP_STATFS] = "statfs", [VX_STEP_WRITE] = "write",
 		[VX_STEP_FAULT] = "fault", [VX_STEP_FILE_OP] = "file_op", [VX_STEP_SETTLE] = "settle",
 		[VX_STEP_RESOURCES] = "resources",
+		[VX_STEP_IMAGE_OPEN] = "image_open", [VX_STEP_IMAGE_FILL] = "image_fill",
+		[VX_STEP_IMAGE_HOLD] = "image_hold", [VX_STEP_IMAGE_TRY] = "image_try",
 	};
 
 	return op < VX_STEP_OPS && names[op] ? names[op] : "?";
