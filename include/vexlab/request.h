@@ -74,6 +74,13 @@ enum vx_feature {
  *	ORACLE_CHECK	s: a directory after a power cut, what must be there ("keep" lines of ORACLE); as ORACLE
  *	LOOP		s: file or device (attach), or loop device (detach)  n: 0 attach, 1 detach; bytes it shall have,
  *			0: all; bytes of a block, 0: 512; bytes of a file to be made for it; output: the loop device
+ *	IMAGE_OPEN	n: bytes; a device of the agent's own, of zeros, for damaged images; output: its node
+ *	IMAGE_FILL	s: directory: makes files, directories and links of many shapes there
+ *	IMAGE_HOLD	n: enum vx_image_do; BYTES: n: offset, length; output: those bytes; READS: output:
+ *			"OFFSET LENGTH\n" lines, what was read of the device in the last IMAGE_TRY, in order
+ *	IMAGE_TRY	s: mount point, fstype, options, what is damaged (for people), changes (image_patch.h)...
+ *			n: bytes of the device, 0: the image's; the image with these changes is mounted, used if
+ *			that works, and unmounted; value: enum vx_image_result; err: umount's; output: the changes, what came
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -100,6 +107,10 @@ enum vx_step_op {
 	VX_STEP_ORACLE		= 28,
 	VX_STEP_ORACLE_CHECK	= 29,
 	VX_STEP_LOOP		= 30,
+	VX_STEP_IMAGE_OPEN	= 32,
+	VX_STEP_IMAGE_FILL	= 33,
+	VX_STEP_IMAGE_HOLD	= 34,
+	VX_STEP_IMAGE_TRY	= 35,
 	VX_STEP_KMEMLEAK	= 48,
 	VX_STEP_OPS,
 };
@@ -110,6 +121,19 @@ enum vx_fault {
 	VX_FAULT_STOP	= 2,		/* the agent, by SIGSTOP */
 	VX_FAULT_REBOOT	= 3,		/* at once, nothing is synced */
 	VX_FAULT_FLOOD	= 4,		/* so many bytes to the console */
+};
+
+enum vx_image_do {
+	VX_IMAGE_KEEP	= 0,		/* the image is what the device holds now */
+	VX_IMAGE_BYTES	= 1,
+	VX_IMAGE_READS	= 2,
+	VX_IMAGE_CLOSE	= 3,
+};
+
+enum vx_image_result {
+	VX_IMAGE_REFUSED = 1,		/* mount failed */
+	VX_IMAGE_ERRORS	= 2,		/* it was mounted, and some calls failed */
+	VX_IMAGE_WORKS	= 3,
 };
 
 enum vx_file_result {

@@ -207,6 +207,10 @@ static const struct {
 	[VX_STEP_ORACLE]	= { op_oracle, 3 },
 	[VX_STEP_ORACLE_CHECK]	= { op_oracle_check, 2 },
 	[VX_STEP_LOOP]		= { op_loop, 1 },
+	[VX_STEP_IMAGE_OPEN]	= { op_image_open, 0 },
+	[VX_STEP_IMAGE_FILL]	= { op_image_fill, 1 },
+	[VX_STEP_IMAGE_HOLD]	= { op_image_hold, 0 },
+	[VX_STEP_IMAGE_TRY]	= { op_image_try, 4 },
 };
 
 int op_execute(struct op_run *run)

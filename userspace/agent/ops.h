@@ -94,6 +94,11 @@ int op_parallel(struct op_run *run);
 int op_settle(struct op_run *run);
 /* op_kmemleak.c */
 int op_kmemleak(struct op_run *run);
+/* op_images.c */
+int op_image_open(struct op_run *run);
+int op_image_fill(struct op_run *run);
+int op_image_hold(struct op_run *run);
+int op_image_try(struct op_run *run);
 /* resources.c */
 int op_resources(struct op_run *run);
 /* oracle.c */

@@ -8,6 +8,7 @@
 const struct part *const parts[] = {
 	&part_faults,
 	&part_file_operations,
+	&part_images,
 	&part_leak_hunt,
 	&part_mount_cycles,
 	&part_oracle,

@@ -60,6 +60,7 @@ static const struct yaml_field target_fields[] = {
 	{ .key = "mkfs", .kind = YAML_MAPPING, .fields = mkfs_fields },
 	{ .key = "mount", .kind = YAML_MAPPING, .fields = mount_fields },
 	FIELD("device_mib", YAML_UINT, device_mib, .min = 1, .max = 1u << 20, .unit = "MiB", .required = TRUE),
+	LINE("image_format", YAML_STRING, image_format, 1024),
 	FIELD("unsupported", YAML_STRINGS, unsupported, .min = 1, .max = VX_NAME_LEN, .pattern = NAME_PATTERN,
 	      .pattern_said = NAME_SAID),
 	{ 0 },
@@ -119,16 +120,16 @@ static gboolean check_mkfs(const struct target *t, const struct yamlfile *yf, GE
 	return TRUE;
 }
 
-/* A default source folder is relative to the file that names it. */
-static void resolve_source(struct target *t)
+/* What a target names is relative to its file. */
+static void resolve(const struct target *t, char **path)
 {
 	g_autofree char *dir = NULL, *relative = NULL;
 
-	if (!t->module_source)
+	if (!*path)
 		return;
 	dir = g_path_get_dirname(t->path);
-	relative = t->module_source;
-	t->module_source = g_canonicalize_filename(relative, dir);
+	relative = *path;
+	*path = g_canonicalize_filename(relative, dir);
 }
 
 static struct target *load_file(const char *path, GError **error)
@@ -143,7 +144,8 @@ static struct target *load_file(const char *path, GError **error)
 	t->path = g_canonicalize_filename(path, NULL);
 	if (!yamlfile_read(yf, target_fields, t, error) || !check_module(t, yf, error) || !check_mkfs(t, yf, error))
 		return NULL;
-	resolve_source(t);
+	resolve(t, &t->module_source);
+	resolve(t, &t->image_format);
 	if (!t->module_dirs)
 		t->module_dirs = g_strsplit(".", ",", 0);
 	ret = t;

@@ -31,6 +31,7 @@ struct target {
 	char *mkfs_source;		/* C file below the source folder, built statically for the guest, or NULL */
 	char *mount_options;		/* or NULL */
 	unsigned int device_mib;	/* size of the device it gets, MiB */
+	char *image_format;		/* file that describes its format (imageformat.h), absolute; or NULL */
 	char **unsupported;		/* features that are known to be missing: never tested; or NULL */
 };
 
