@@ -63,6 +63,12 @@ enum vx_feature {
  *			are queued; value: 1 by vexprobe.ko, 0 by what user space can have done
  *	RESOURCES	output: "NAME VALUE\n" lines, what the kernel holds (agent/resources.c). Caches are shrunk
  *			for it, and open devices asked who holds them; nothing else is changed
+ *	STRESS		s: kind (common/stress.h), device, directory for mount points, fstype, options, module ("": built in),
+ *			its file ("": of modules.dep), its parameters, further devices...  n: seed, ns, threads, patience in ns;
+ *			value: enum vx_file_result; output: what is wrong, its first line stable, then what was counted
+ *	EXHAUST		the same, of the kinds of exhaustion
+ *	DEVICE		s: "loop", file / "map", device / "plug": makes it, output: its path;  n: bytes (loop, plug)
+ *			s: "drop", path: a device of these is given back
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -85,6 +91,9 @@ enum vx_step_op {
 	VX_STEP_FILE_OP		= 17,
 	VX_STEP_SETTLE		= 18,
 	VX_STEP_RESOURCES	= 19,
+	VX_STEP_STRESS		= 36,
+	VX_STEP_EXHAUST		= 37,
+	VX_STEP_DEVICE		= 38,
 	VX_STEP_OPS,
 };
 
@@ -101,6 +110,7 @@ enum vx_file_result {
 	VX_FILE_UNSUPPORTED	= 1,	/* no error: the filesystem does not have it */
 	VX_FILE_WRONG		= 2,	/* with -EBADMSG: it works where it must not, or does something else */
 	VX_FILE_CORRUPT		= 3,	/* with -EBADMSG: data or names are not what was written */
+	VX_FILE_HELD		= 4,	/* with -EBADMSG: module, super block or room do not come back */
 };
 
 struct vx_req_step {

@@ -202,6 +202,9 @@ static const struct {
 	[VX_STEP_FILE_OP]	= { op_file, 2 },
 	[VX_STEP_SETTLE]	= { op_settle, 0 },
 	[VX_STEP_RESOURCES]	= { op_resources, 0 },
+	[VX_STEP_STRESS]	= { op_stress, 8 },
+	[VX_STEP_EXHAUST]	= { op_exhaust, 8 },
+	[VX_STEP_DEVICE]	= { op_device, 1 },
 };
 
 int op_execute(struct op_run *run)

@@ -27,6 +27,7 @@ struct op_run {
 
 	pthread_mutex_t lock;		/* robust; for what follows */
 	pid_t child;			/* not reaped yet, leads its own process group; 0: none */
+	_Atomic pid_t suspect;		/* the thread that has been in the kernel for longest; 0: the one that was told */
 	struct output out;
 };
 
@@ -86,5 +87,10 @@ int op_file(struct op_run *run);
 int op_settle(struct op_run *run);
 /* resources.c */
 int op_resources(struct op_run *run);
+/* stress.c, exhaust.c */
+int op_stress(struct op_run *run);
+int op_exhaust(struct op_run *run);
+/* op_device.c */
+int op_device(struct op_run *run);
 
 #endif

@@ -210,6 +210,7 @@ static void reset_run(struct op_run *run)
 	run->start_ns = run->end_ns = run->cpu_ns = 0;
 	atomic_store(&run->cancelled, false);
 	run->child = 0;
+	atomic_store(&run->suspect, 0);
 	run->out.len = 0;
 	run->out.cut = 0;
 }
@@ -320,13 +321,13 @@ static void leave_behind(struct steps *steps)
 static void strike(struct steps *steps)
 {
 	struct worker *w = steps->worker;
-	pid_t child;
+	pid_t at = atomic_load(&w->run.suspect);
 
 	op_lock(&w->run);
-	child = w->run.child;
+	at = at ?: w->run.child;
 	op_unlock(&w->run);
 	w->struck = true;
-	w->look = stuck_look(child ?: atomic_load(&w->tid), !steps->cb.foreign, steps->fd);
+	w->look = stuck_look(at ?: atomic_load(&w->tid), !steps->cb.foreign, steps->fd);
 	w->due_ns = now_ns() + (w->look ? LOOK_NS : 0);
 }
 

@@ -6,6 +6,8 @@
 
 /* One line for each; alphabetical. */
 const struct part *const parts[] = {
+	&part_exhaust,
+	&part_stress,
 	NULL,
 };
 
