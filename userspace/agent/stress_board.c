@@ -71,8 +71,9 @@ void stress_note(struct stress *s, const char *format, ...)
 
 /* ---- calls ------------------------------------------------------------------------------------- */
 
-void stress_call_begin(struct stress_thread *t)
+void stress_call_begin(struct stress_thread *t, enum stress_call call)
 {
+	atomic_store_explicit(&t->s->board->thread[t->index].call, (int)call, memory_order_relaxed);
 	atomic_store_explicit(&t->s->board->thread[t->index].since_ns, now_ns(), memory_order_relaxed);
 }
 
@@ -93,7 +94,7 @@ long stress_call_end(struct stress_thread *t, enum stress_call call, long ret, c
 	char what[96];
 
 	atomic_store_explicit(&board->thread[t->index].since_ns, 0, memory_order_relaxed);
-	atomic_fetch_add_explicit(&board->thread[t->index].operations, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&board->thread[t->index].calls[call], 1, memory_order_relaxed);
 	if (!err)
 		return ret;
 	atomic_fetch_add_explicit(&board->errors[call][err < STRESS_ERRNO_MAX ? err : 0], 1, memory_order_relaxed);
@@ -121,9 +122,34 @@ void stress_meet_out(struct stress *s, unsigned int meeting, unsigned int side)
 	atomic_fetch_sub(&s->board->meeting[meeting].inside[side], 1);
 }
 
-uint64_t stress_met(const struct stress *s, unsigned int meeting)
+pid_t stress_slowest(const struct stress_board *board, uint64_t *ns, const char **call)
 {
-	return atomic_load(&s->board->meeting[meeting].met);
+	const uint64_t now = now_ns();
+	uint64_t oldest = now;
+	pid_t tid = 0;
+	size_t i;
+
+	for (i = 0; i <= VX_STRESS_THREADS_MAX; i++) {
+		uint64_t since = atomic_load(&board->thread[i].since_ns);
+
+		if (!since || since >= oldest || !atomic_load(&board->thread[i].tid))
+			continue;
+		oldest = since;
+		tid = atomic_load(&board->thread[i].tid);
+		*call = call_words[atomic_load(&board->thread[i].call) % CALLS];
+	}
+	*ns = now - oldest;
+	return tid;
+}
+
+unsigned int stress_count(const struct stress *s, enum stress_call call)
+{
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i <= VX_STRESS_THREADS_MAX; i++)
+		n += atomic_load(&s->board->thread[i].calls[call]);
+	return n;
 }
 
 uint64_t stress_random(struct stress_thread *t)
@@ -144,19 +170,22 @@ void stress_nap(uint64_t ns)
 
 /* ---- the answer -------------------------------------------------------------------------------- */
 
-static void say_errors(const struct stress *s, struct op_run *run)
+/* "mount 512, EBUSY 12": how often in all, and how often with which error. */
+static void say_call(const struct stress *s, struct op_run *run, enum stress_call call)
 {
-	unsigned int call, err, n;
+	unsigned int all = stress_count(s, call), err, n;
 
-	for (call = 0; call < CALLS; call++) {
-		for (err = 0; err < STRESS_ERRNO_MAX; err++) {
-			const char *name = err ? strerrorname_np((int)err) : "other";
+	if (!all)
+		return;
+	op_say(run, "%s %u", call_words[call], all);
+	for (err = 0; err < STRESS_ERRNO_MAX; err++) {
+		const char *name = err ? strerrorname_np((int)err) : "others";
 
-			n = atomic_load(&s->board->errors[call][err]);
-			if (n)
-				op_say(run, "%s %s: %u\n", call_words[call], name ?: "?", n);
-		}
+		n = atomic_load(&s->board->errors[call][err]);
+		if (n)
+			op_say(run, ", %s %u", name ?: "?", n);
 	}
+	op_say(run, "\n");
 }
 
 void stress_board_say(const struct stress *s, struct op_run *run, uint64_t ns)
@@ -164,13 +193,14 @@ void stress_board_say(const struct stress *s, struct op_run *run, uint64_t ns)
 	const struct stress_board *board = s->board;
 	size_t nnotes = atomic_load(&board->nnotes), i;
 	uint64_t operations = 0;
+	unsigned int call;
 
 	if (atomic_load(&board->worded))
 		op_say(run, "%.*s\n", (int)sizeof(board->what) - 1, board->what);
 	if (atomic_load(&board->wrong))
 		op_say(run, "%.*s\n", (int)sizeof(board->detail) - 1, board->detail);
-	for (i = 0; i <= VX_STRESS_THREADS_MAX; i++)
-		operations += atomic_load(&board->thread[i].operations);
+	for (call = 0; call < CALLS; call++)
+		operations += stress_count(s, call);
 	op_say(run, "operations %llu in %llu ms\n", (unsigned long long)operations,
 	       (unsigned long long)(ns / NSEC_PER_MSEC));
 	for (i = 0; i < STRESS_MEETINGS; i++) {
@@ -179,7 +209,8 @@ void stress_board_say(const struct stress *s, struct op_run *run, uint64_t ns)
 		if (name)
 			op_say(run, "met %llu times: %s\n", (unsigned long long)atomic_load(&board->meeting[i].met), name);
 	}
-	say_errors(s, run);
+	for (call = 0; call < CALLS; call++)
+		say_call(s, run, call);
 	op_say_bytes(run, board->notes, nnotes < sizeof(board->notes) ? nnotes : sizeof(board->notes) - 1);
 	if (atomic_load(&board->killed))
 		op_say(run, "threads killed by the kernel: %d\n", atomic_load(&board->killed));

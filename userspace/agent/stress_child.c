@@ -160,36 +160,45 @@ static void child_main(struct stress *s, int (*fn)(struct stress_thread *own))
 	_exit(0);
 }
 
-/* Which has been in a call for longest; 0: none. */
-static pid_t slowest(const struct stress_board *board)
+/*
+ * Near its deadline the process is ended. What can be killed is not stuck in the kernel: it is slow, or waits for what does
+ * not come. What cannot be killed is left to the deadline, which looks where it is.
+ */
+static void end_it(struct stress *s)
 {
-	uint64_t oldest = UINT64_MAX;
-	pid_t tid = 0;
-	size_t i;
+	char what[96];
+	const char *call = "";
+	uint64_t ns;
 
-	for (i = 0; i <= VX_STRESS_THREADS_MAX; i++) {
-		uint64_t since = atomic_load(&board->thread[i].since_ns);
-
-		if (since && since < oldest && atomic_load(&board->thread[i].tid)) {
-			oldest = since;
-			tid = atomic_load(&board->thread[i].tid);
-		}
+	if (stress_slowest(s->board, &ns, &call) && ns > s->patience_ns) {
+		snprintf(what, sizeof(what), "%s does not come back until it is killed", call);
+		stress_wrong(s, VX_FILE_HELD, what, "after %llu ms", (unsigned long long)(ns / NSEC_PER_MSEC));
+	} else {
+		stress_note(s, "ended by force: too slow for its deadline");
 	}
-	return tid;
+	op_kill_child(s->run);
 }
 
 static int watch(struct stress *s, int pidfd)
 {
+	const uint64_t deadline = s->run->step.req.deadline_ns, until = now_ns() + deadline - deadline / 4;
 	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
+	bool ended = !deadline;
 
 	for (;;) {
 		int n = poll(&fd, 1, LOOK_MS);
+		const char *call;
+		uint64_t ns;
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0)
 			return 0;
-		atomic_store(&s->run->suspect, slowest(s->board));
+		atomic_store(&s->run->suspect, stress_slowest(s->board, &ns, &call));
+		if (!ended && now_ns() > until) {
+			ended = s->ended_by_force = true;
+			end_it(s);
+		}
 	}
 }
 
@@ -227,9 +236,22 @@ int stress_in_child(struct stress *s, int (*fn)(struct stress_thread *own))
 	err = reap(s->run) ?: err;
 	if (err)
 		return err;
-	if (atomic_load(&s->board->killed) || !atomic_load(&s->board->ended))
+	if (!s->ended_by_force && (atomic_load(&s->board->killed) || !atomic_load(&s->board->ended)))
 		return -EOWNERDEAD;
 	return atomic_load(&s->board->wrong) ? -EBADMSG : 0;
+}
+
+/* Threads of a process that is over, however it ended. */
+static void forget_threads(struct stress_thread *t)
+{
+	size_t i;
+
+	for (i = 0; i <= VX_STRESS_THREADS_MAX; i++) {
+		if (i == t->index)
+			continue;
+		atomic_store(&t->s->board->thread[i].since_ns, 0);
+		atomic_store(&t->s->board->thread[i].tid, 0);
+	}
 }
 
 int stress_fork(struct stress_thread *t, int (*fn)(struct stress_thread *t, void *arg), void *arg, int *status)
@@ -245,6 +267,7 @@ int stress_fork(struct stress_thread *t, int (*fn)(struct stress_thread *t, void
 	}
 	if (waitid(P_PID, (id_t)pid, &info, WEXITED))
 		return -errno;
+	forget_threads(t);
 	*status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 	return 0;
 }

@@ -122,7 +122,7 @@ static void mounter(struct stress_thread *t)
 			DO(t, UMOUNT, umount2(place, 0));
 		stress_meet_out(t->s, 0, 0);
 		/* Else an unload would never find it unused. */
-		stress_nap(stress_choose(t, 2) * NSEC_PER_MSEC);
+		stress_nap(stress_choose(t, 4 * t->s->nthreads) * NSEC_PER_MSEC);
 	}
 	stress_clear(t, place);
 }
@@ -137,6 +137,8 @@ static void loader(struct stress_thread *t)
 		if (!ret)
 			DO(t, LOAD, insert(t->s), EEXIST);
 		stress_meet_out(t->s, 0, 1);
+		if (ret)
+			stress_nap(NSEC_PER_MSEC / 5);
 	}
 }
 

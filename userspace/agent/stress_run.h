@@ -46,7 +46,8 @@ struct stress_board {
 	struct {
 		_Atomic pid_t tid;		/* 0: not begun, or over */
 		_Atomic uint64_t since_ns;	/* in a call; 0: not */
-		_Atomic uint64_t operations;
+		atomic_int call;		/* enum stress_call: the one it is in */
+		atomic_uint calls[CALLS];
 		atomic_bool ended;		/* by itself */
 	} thread[VX_STRESS_THREADS_MAX + 1];	/* the last is the process's own */
 	atomic_uint errors[CALLS][STRESS_ERRNO_MAX];
@@ -78,6 +79,7 @@ struct stress {
 	unsigned int ndevices;
 	unsigned int nthreads;
 	uint64_t seed, ns, until_ns;
+	bool ended_by_force;			/* the process, by the agent */
 	uint64_t patience_ns;			/* for what ends by itself, on a slow machine too */
 	long pins;				/* of the module, before; -1: it has no count */
 	int (*afterwards)(struct stress_thread *own);	/* of each kind of the step; NULL: nothing */
@@ -104,7 +106,7 @@ int stress_lack(struct stress *s, const char *why);
 /* A line for people behind the counts. */
 void stress_note(struct stress *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-void stress_call_begin(struct stress_thread *t);
+void stress_call_begin(struct stress_thread *t, enum stress_call call);
 /* 0 and up, or -errno, which must be 0 or one of `right` (0 ends them), or it is wrong. */
 long stress_call_end(struct stress_thread *t, enum stress_call call, long ret, const int *right);
 /* Any answer is right. */
@@ -112,7 +114,7 @@ extern const int stress_any[];
 
 #define DO_RIGHT(t, call, right, expression) ({				\
 	long do_ret;							\
-	stress_call_begin(t);						\
+	stress_call_begin(t, CALL_##call);				\
 	do_ret = (expression);						\
 	stress_call_end(t, CALL_##call, do_ret, right);			\
 })
@@ -124,7 +126,10 @@ extern const int stress_any[];
 /* Two sides of a race are inside at the same time: counted. `name` is static. */
 void stress_meet_in(struct stress *s, unsigned int meeting, const char *name, unsigned int side);
 void stress_meet_out(struct stress *s, unsigned int meeting, unsigned int side);
-uint64_t stress_met(const struct stress *s, unsigned int meeting);
+/* So many calls of that name have been made. */
+unsigned int stress_count(const struct stress *s, enum stress_call call);
+/* The thread that has been in a call for longest, 0: none; for how long, and in which. */
+pid_t stress_slowest(const struct stress_board *board, uint64_t *ns, const char **call);
 
 uint64_t stress_random(struct stress_thread *t);
 static inline unsigned int stress_choose(struct stress_thread *t, unsigned int n)

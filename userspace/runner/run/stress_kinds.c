@@ -149,6 +149,18 @@ gboolean stress_parse_counts(const char *output, guint64 *operations, guint64 *m
 	return found;
 }
 
+/* The counts are worth a look, whatever came of it. */
+static void log_answer(const struct stress_course *c, const char *output)
+{
+	g_autofree char *valid = g_utf8_make_valid(output, -1);
+	g_auto(GStrv) lines = g_strsplit(valid, "\n", 64);
+	guint i;
+
+	for (i = 0; lines[i]; i++)
+		if (*lines[i])
+			journal_log(c->run->journal, "  %s", lines[i]);
+}
+
 static void take_answer(struct turn *t, const struct step_result *res, enum step_outcome outcome)
 {
 	const gboolean lacks = outcome == STEP_OK && res->msg.value == VX_FILE_UNSUPPORTED;
@@ -210,6 +222,7 @@ static gboolean hammer(struct stress_course *c, struct turn *t, const char *devi
 	if (!run_step(c->run, &spec, &outcome, &res, error))
 		return FALSE;
 	take_answer(t, &res, outcome);
+	log_answer(c, res.output);
 	return TRUE;
 }
 
