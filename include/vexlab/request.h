@@ -81,6 +81,12 @@ enum vx_feature {
  *	IMAGE_TRY	s: mount point, fstype, options, what is damaged (for people), changes (image_patch.h)...
  *			n: bytes of the device, 0: the image's; the image with these changes is mounted, used if
  *			that works, and unmounted; value: enum vx_image_result; err: umount's; output: the changes, what came
+ *	STRESS		s: kind (common/stress.h), device, directory for mount points, fstype, options, module ("": built in),
+ *			its file ("": of modules.dep), its parameters, further devices...  n: seed, ns, threads, patience in ns;
+ *			value: enum vx_file_result; output: what is wrong, its first line stable, then what was counted
+ *	EXHAUST		the same, of the kinds of exhaustion
+ *	DEVICE		s: "loop", file / "map", device / "plug": makes it, output: its path;  n: bytes (loop, plug)
+ *			s: "drop", path: a device of these is given back
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -111,6 +117,9 @@ enum vx_step_op {
 	VX_STEP_IMAGE_FILL	= 33,
 	VX_STEP_IMAGE_HOLD	= 34,
 	VX_STEP_IMAGE_TRY	= 35,
+	VX_STEP_STRESS		= 36,
+	VX_STEP_EXHAUST		= 37,
+	VX_STEP_DEVICE		= 38,
 	VX_STEP_KMEMLEAK	= 48,
 	VX_STEP_OPS,
 };
@@ -141,6 +150,7 @@ enum vx_file_result {
 	VX_FILE_UNSUPPORTED	= 1,	/* no error: the filesystem does not have it */
 	VX_FILE_WRONG		= 2,	/* with -EBADMSG: it works where it must not, or does something else */
 	VX_FILE_CORRUPT		= 3,	/* with -EBADMSG: data or names are not what was written */
+	VX_FILE_HELD		= 4,	/* with -EBADMSG: module, super block or room do not come back */
 };
 
 enum vx_oracle_flag {

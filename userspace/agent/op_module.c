@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "ops.h"
+#include "stress_run.h"
 #include "undo.h"
 
 #define INIT_COMPRESSED_FILE	4	/* MODULE_INIT_COMPRESSED_FILE, Linux 5.17 */
@@ -21,7 +22,7 @@ static bool is_compressed(const char *path)
 	return len > 3 && strcmp(path + len - 3, ".ko");
 }
 
-static int load(const char *path, const char *params)
+int module_insert(const char *path, const char *params)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
 
@@ -98,7 +99,7 @@ static int load_one(struct op_run *run, const char *dir, const char *file)
 		snprintf(path, sizeof(path), "%s", file);
 	else
 		snprintf(path, sizeof(path), "%s/%s", dir, file);
-	err = load(path, "");
+	err = module_insert(path, "");
 	if (err == -EEXIST)
 		return 0;
 	if (err)
@@ -163,6 +164,27 @@ int op_modprobe(struct op_run *run)
 	else
 		err = load_line(run, dir, line);
 	return op_end(run, err);
+}
+
+int module_file(const char *name, char *ret, size_t size)
+{
+	_cleanup_free_ char *line = NULL;
+	char dir[128], want[VX_NAME_LEN];
+	struct utsname uts;
+	int err;
+
+	uname(&uts);
+	snprintf(dir, sizeof(dir), "/lib/modules/%s", uts.release);
+	module_name(name, want, sizeof(want));
+	err = find_line(dir, "modules.dep", want, &line);
+	if (err)
+		return err;
+	line[strcspn(line, ":\n")] = '\0';
+	if (line[0] == '/')
+		snprintf(ret, size, "%s", line);
+	else
+		snprintf(ret, size, "%s/%s", dir, line);
+	return 0;
 }
 
 int op_rmmod(struct op_run *run)

@@ -211,6 +211,9 @@ static const struct {
 	[VX_STEP_IMAGE_FILL]	= { op_image_fill, 1 },
 	[VX_STEP_IMAGE_HOLD]	= { op_image_hold, 0 },
 	[VX_STEP_IMAGE_TRY]	= { op_image_try, 4 },
+	[VX_STEP_STRESS]	= { op_stress, 8 },
+	[VX_STEP_EXHAUST]	= { op_exhaust, 8 },
+	[VX_STEP_DEVICE]	= { op_device, 1 },
 };
 
 int op_execute(struct op_run *run)

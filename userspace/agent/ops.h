@@ -27,6 +27,7 @@ struct op_run {
 
 	pthread_mutex_t lock;		/* robust; for what follows */
 	pid_t child;			/* not reaped yet, leads its own process group; 0: none */
+	_Atomic pid_t suspect;		/* the thread that has been in the kernel for longest; 0: the one that was told */
 	struct output out;
 	/*
 	 * Of an operation that lets other threads do it, NULL else: says where they are, and which of them is to be looked at.
@@ -106,5 +107,10 @@ int op_oracle(struct op_run *run);
 int op_oracle_check(struct op_run *run);
 /* op_loop.c */
 int op_loop(struct op_run *run);
+/* stress.c, exhaust.c */
+int op_stress(struct op_run *run);
+int op_exhaust(struct op_run *run);
+/* op_device.c */
+int op_device(struct op_run *run);
 
 #endif

@@ -211,6 +211,7 @@ static void reset_run(struct op_run *run)
 	atomic_store(&run->cancelled, false);
 	run->child = 0;
 	run->where = NULL;
+	atomic_store(&run->suspect, 0);
 	run->out.len = 0;
 	run->out.cut = 0;
 }
@@ -321,13 +322,14 @@ static void leave_behind(struct steps *steps)
 static void strike(struct steps *steps)
 {
 	struct worker *w = steps->worker;
-	pid_t child;
+	pid_t at = atomic_load(&w->run.suspect);
 
 	op_lock(&w->run);
-	child = w->run.where ? w->run.where(w->run.where_arg, &w->run.out) : w->run.child;
+	if (!at)
+		at = w->run.where ? w->run.where(w->run.where_arg, &w->run.out) : w->run.child;
 	op_unlock(&w->run);
 	w->struck = true;
-	w->look = stuck_look(child ?: atomic_load(&w->tid), !steps->cb.foreign, steps->fd);
+	w->look = stuck_look(at ?: atomic_load(&w->tid), !steps->cb.foreign, steps->fd);
 	w->due_ns = now_ns() + (w->look ? LOOK_NS : 0);
 }
 

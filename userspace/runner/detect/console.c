@@ -23,7 +23,7 @@ struct step_mark {
 	guint64 offset;			/* of the console's bytes when it began */
 	guint64 host_ns;		/* host's CLOCK_MONOTONIC then */
 	guint64 step, cycle;
-	gboolean on_target, may_fail;
+	gboolean on_target, may_fail, provokes;
 };
 
 struct console {
@@ -134,7 +134,7 @@ static void note_step(struct console *con, const struct detect_now *now,
 	con->steps[con->nsteps++] = (struct step_mark){
 		.offset = con->offset, .host_ns = entry->stamp.monotonic_ns,
 		.step = now->step, .cycle = now->cycle, .on_target = now->on_target,
-		.may_fail = now->may_fail,
+		.may_fail = now->may_fail, .provokes = now->provokes,
 	};
 }
 
@@ -258,6 +258,13 @@ static void add_lines(struct finding *finding, const struct oops_event *event)
 	}
 }
 
+/* Of an image that was damaged on purpose, of a device that was made to fail, it is right to complain. */
+static gboolean is_provoked(const struct step_mark *mark, enum oops_class class)
+{
+	return (class == OOPS_FILESYSTEM && (mark->may_fail || mark->provokes)) ||
+	       (class == OOPS_NO_MEMORY && mark->provokes);
+}
+
 static void on_event(void *ctx, const struct oops_event *event)
 {
 	struct console *con = ctx;
@@ -265,8 +272,7 @@ static void on_event(void *ctx, const struct oops_event *event)
 	gboolean dead = event->panicked || event->follows;
 	struct finding *finding;
 
-	/* Of an image that was damaged on purpose it is right to complain. */
-	if (!dead && mark && mark->may_fail && event->class == OOPS_FILESYSTEM)
+	if (!dead && mark && is_provoked(mark, event->class))
 		return;
 	if (!dead && (con->told_in_step >= TOLD_MAX || told_before(con, mark, event->title)))
 		return;

@@ -77,6 +77,7 @@ static void note_step(struct detect_now *now, const json_t *step)
 	now->cycle = (guint64)json_integer_value(json_object_get(step, "cycle"));
 	now->may_fail = json_is_true(json_object_get(step, "may_fail"));
 	scenario_expect_from(json_object_get(step, "expect"), &now->expect);
+	now->provokes = json_is_true(json_object_get(step, "provokes"));
 	now->on_target = json_is_true(json_object_get(step, "target"));
 	g_strlcpy(now->step_name, name ? name : "", sizeof(now->step_name));
 	g_strlcpy(now->step_kind, kind ? kind : "", sizeof(now->step_kind));

@@ -29,6 +29,7 @@ struct detect_now {
 	gboolean on_target;		/* the step exercises the target (not our own set-up) */
 	gboolean may_fail;		/* it is to provoke an error: that it fails is no finding, a crash is */
 	struct detect_expect expect;
+	gboolean provokes;		/* errors of the filesystem, want of memory: no findings; that it fails is one */
 };
 
 /* Silence of the console after which a report that has seen its end is complete. */

@@ -133,16 +133,16 @@ static enum finding_class class_of(const struct detect_now *now, const struct vx
 	return FINDING_STEP_FAILED;
 }
 
-/* The agent has judged it, and says why in a line that can be a title. */
-static gboolean is_file_op(const struct detect_now *now)
+/* The agent has judged it, and says why in a first line that can be a title. */
+static gboolean says_why(const struct detect_now *now)
 {
-	return !strcmp(now->step_kind, "fileop") || !strcmp(now->step_kind, "parallel");
+	return !strcmp(now->step_kind, "fileop") || !strcmp(now->step_kind, "parallel") || !strcmp(now->step_kind, "stress");
 }
 
 /* `why`: the first line of what the step said. */
 static char *failure_title(const struct detect_now *now, const struct vx_msg_step *msg, const char *why)
 {
-	if (is_file_op(now) && why && *why && !was_killed(msg))
+	if (says_why(now) && why && *why && !was_killed(msg))
 		return g_strdup_printf(msg->value ? "%s: %.*s" : "%s failed: %.*s", now->step_name, WHY_MAX, why);
 	if (msg->err)
 		return g_strdup_printf("%s failed: %s", now->step_name, vx_step_err_text(msg->err));
@@ -157,9 +157,10 @@ static struct finding *failure_finding(const struct detect_now *now, const struc
 	g_autofree char *title = failure_title(now, msg, why);
 	struct finding *finding = finding_new(class_of(now, msg), SEV_HIGH, title);
 
-	if (!strcmp(now->step_kind, "fileop"))
+	if (says_why(now) && strcmp(now->step_kind, "parallel"))
 		finding->kind = msg->value == VX_FILE_CORRUPT ? "data-corruption" :
-				msg->value == VX_FILE_WRONG ? "wrong-result" : NULL;
+				msg->value == VX_FILE_WRONG ? "wrong-result" :
+				msg->value == VX_FILE_HELD ? "held" : NULL;
 	return finding;
 }
 

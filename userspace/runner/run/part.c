@@ -6,12 +6,14 @@
 
 /* One line for each; alphabetical. */
 const struct part *const parts[] = {
+	&part_exhaust,
 	&part_faults,
 	&part_file_operations,
 	&part_images,
 	&part_leak_hunt,
 	&part_mount_cycles,
 	&part_oracle,
+	&part_stress,
 	NULL,
 };
 

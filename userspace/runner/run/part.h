@@ -26,6 +26,7 @@ struct part {
 
 extern const struct part part_mount_cycles, part_file_operations, part_leak_hunt, part_faults;
 extern const struct part part_images;
+extern const struct part part_exhaust, part_stress;
 
 /* NULL-terminated. */
 extern const struct part part_oracle;

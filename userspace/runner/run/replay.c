@@ -139,6 +139,7 @@ static gboolean do_step(struct run *run, const json_t *json, gboolean *stuck, GE
 		.name = text_of(json, "name", "?"),
 		.deadline_ms = (guint)json_integer_value(json_object_get(json, "deadline_ms")),
 		.may_fail = json_is_true(json_object_get(json, "may_fail")),
+		.provokes = json_is_true(json_object_get(json, "provokes")),
 		.way = json_string_value(json_object_get(json, "way")),
 	};
 	struct detect_expect expect;

@@ -67,6 +67,7 @@ struct step_spec {
 	guint deadline_ms;		/* 0: the configuration's */
 	const struct detect_expect *expect; /* how it must fail, and the step's answer is judged by; NULL: not at all */
 	gboolean may_fail;		/* it is to provoke an error: only a crash or a hang in it is a finding */
+	gboolean provokes;		/* errors of the filesystem, want of memory: what the console says of those is right */
 	const char *way;		/* of a leak hunt (detect/leak.h); NULL: the ordinary one */
 };
 
@@ -138,6 +139,8 @@ gboolean run_load(struct run *run, gboolean *usable, GError **error);
 gboolean run_unload(struct run *run, enum step_outcome *outcome, GError **error);
 /* The device anew; *usable FALSE: mkfs failed. */
 gboolean run_format(struct run *run, gboolean *usable, GError **error);
+/* The same on another device of the guest. */
+gboolean run_format_device(struct run *run, const char *device, gboolean *usable, GError **error);
 gboolean run_teardown(struct run *run, GError **error);
 
 gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);

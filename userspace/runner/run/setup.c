@@ -181,7 +181,7 @@ static gboolean load_module(struct run *run, gboolean *usable, GError **error)
 	return ok;
 }
 
-gboolean run_format(struct run *run, gboolean *usable, GError **error)
+gboolean run_format_device(struct run *run, const char *device, gboolean *usable, GError **error)
 {
 	g_auto(GStrv) argv = NULL;
 	struct step_spec spec = {
@@ -196,7 +196,7 @@ gboolean run_format(struct run *run, gboolean *usable, GError **error)
 		if (!run_put(run, run->built->mkfs, run->mkfs, 0755, error))
 			return FALSE;
 	}
-	argv = target_mkfs_argv(run->req->target, run->mkfs, run->device);
+	argv = target_mkfs_argv(run->req->target, run->mkfs, device);
 	if (!argv)
 		return TRUE;
 	spec.strings = (const char *const *)argv;
@@ -204,6 +204,11 @@ gboolean run_format(struct run *run, gboolean *usable, GError **error)
 		return FALSE;
 	*usable = outcome == STEP_OK && !run_guest_is_hurt(run);
 	return TRUE;
+}
+
+gboolean run_format(struct run *run, gboolean *usable, GError **error)
+{
+	return run_format_device(run, run->device, usable, error);
 }
 
 /* The scratch disk is the third; never format anything else. */

@@ -79,6 +79,8 @@ json_t *steplog_step(const struct run *run, const struct step_spec *spec,
 		json_object_set_new(json, "expect", expect_json(spec->expect));
 	if (spec->may_fail)
 		json_object_set_new(json, "may_fail", json_true());
+	if (spec->provokes)
+		json_object_set_new(json, "provokes", json_true());
 	if (spec->way)
 		json_object_set_new(json, "way", json_string(spec->way));
 	if (!exact)
