@@ -63,6 +63,12 @@ enum vx_feature {
  *			are queued; value: 1 by vexprobe.ko, 0 by what user space can have done
  *	RESOURCES	output: "NAME VALUE\n" lines, what the kernel holds (agent/resources.c). Caches are shrunk
  *			for it, and open devices asked who holds them; nothing else is changed
+ *	INJECT		s: operation of a step by its name, module of the target, prefix of its functions, its block device,
+ *			then the operation's own strings  n: enum vx_inject_what, which one (inject.h), the operation's own two.
+ *			Answers what the operation does; output: a line more, "injected: ..." (agent/inject.c)
+ *	OUTSTANDING	value: objects that the bound module's own calls have allocated and not freed
+ *	KEEP		s: path  n: seed, bytes, enum vx_keep: a file is written, fsynced and closed, or read and compared
+ *	INJECT_END	the kernel's functions are let go of
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -85,6 +91,10 @@ enum vx_step_op {
 	VX_STEP_FILE_OP		= 17,
 	VX_STEP_SETTLE		= 18,
 	VX_STEP_RESOURCES	= 19,
+	VX_STEP_INJECT		= 40,
+	VX_STEP_OUTSTANDING	= 41,
+	VX_STEP_KEEP		= 42,
+	VX_STEP_INJECT_END	= 43,
 	VX_STEP_OPS,
 };
 
@@ -95,6 +105,8 @@ enum vx_fault {
 	VX_FAULT_REBOOT	= 3,		/* at once, nothing is synced */
 	VX_FAULT_FLOOD	= 4,		/* so many bytes to the console */
 };
+
+enum vx_keep { VX_KEEP_WRITE = 0, VX_KEEP_COMPARE = 1 };
 
 enum vx_file_result {
 	VX_FILE_DONE		= 0,	/* with an error: the filesystem refused */

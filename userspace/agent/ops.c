@@ -202,6 +202,10 @@ static const struct {
 	[VX_STEP_FILE_OP]	= { op_file, 2 },
 	[VX_STEP_SETTLE]	= { op_settle, 0 },
 	[VX_STEP_RESOURCES]	= { op_resources, 0 },
+	[VX_STEP_INJECT]	= { op_inject, 4 },
+	[VX_STEP_OUTSTANDING]	= { op_outstanding, 0 },
+	[VX_STEP_KEEP]		= { op_keep, 1 },
+	[VX_STEP_INJECT_END]	= { op_inject_end, 0 },
 };
 
 int op_execute(struct op_run *run)

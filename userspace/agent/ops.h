@@ -86,5 +86,11 @@ int op_file(struct op_run *run);
 int op_settle(struct op_run *run);
 /* resources.c */
 int op_resources(struct op_run *run);
+/* inject.c */
+int op_inject(struct op_run *run);
+int op_outstanding(struct op_run *run);
+int op_inject_end(struct op_run *run);
+/* inject_keep.c */
+int op_keep(struct op_run *run);
 
 #endif

@@ -66,6 +66,8 @@ const char *vx_step_op_name(unsigned int op)
 		[VX_STEP_STATFS] = "statfs", [VX_STEP_WRITE] = "write",
 		[VX_STEP_FAULT] = "fault", [VX_STEP_FILE_OP] = "file_op", [VX_STEP_SETTLE] = "settle",
 		[VX_STEP_RESOURCES] = "resources",
+		[VX_STEP_INJECT] = "inject", [VX_STEP_OUTSTANDING] = "outstanding", [VX_STEP_KEEP] = "keep",
+		[VX_STEP_INJECT_END] = "inject_end",
 	};
 
 	return op < VX_STEP_OPS && names[op] ? names[op] : "?";
