@@ -6,6 +6,7 @@
 
 /* One line for each; alphabetical. */
 const struct part *const parts[] = {
+	&part_inject,
 	NULL,
 };
 

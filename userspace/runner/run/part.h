@@ -23,6 +23,7 @@ struct part {
 	gboolean (*run)(struct run *run, const void *args, gboolean *go_on, GError **error);
 };
 
+extern const struct part part_inject;
 /* NULL-terminated. */
 extern const struct part *const parts[];
 const struct part *part_find(const char *name);

@@ -214,6 +214,16 @@ static gboolean do_leak(struct run *run, const json_t *json, GError **error)
 	return strcmp(text_of(json, "event", ""), "leak-checkpoint") || session_allocs(run->session, source, &msg, error);
 }
 
+/* Notes of injected failures, and what was asked for at two of them. */
+static gboolean do_inject(struct run *run, const json_t *json, GError **error)
+{
+	struct vx_msg_allocs msg;
+
+	journal_json(run->journal, VX_REC_REQUEST, json_deep_copy(json));
+	return strcmp(text_of(json, "event", ""), "watch") ||
+	       session_allocs(run->session, VX_ALLOCS_CALLS, &msg, error);
+}
+
 static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, GError **error)
 {
 	const char *what = text_of(json, "do", "");
@@ -226,7 +236,9 @@ static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, 
 		return do_trace(run, json, error);
 	if (!strcmp(what, "leak"))
 		return do_leak(run, json, error);
-	if (!strcmp(what, "dump"))
+	if (!strcmp(what, "inject"))
+		return do_inject(run, json, error);
+	if (!strcmp(what, "dump") || !strcmp(what, "part"))
 		return TRUE;	/* did nothing to the guest */
 	return damaged(error);
 }
