@@ -20,6 +20,7 @@
 #include <linux/vmalloc.h>
 
 #include "calls.h"
+#include "inject.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #define NAME_OF(name)	name##_noprof
@@ -39,14 +40,26 @@
 	EXPORT_SYMBOL(JOIN(vexprobe_, name));					\
 	notrace type JOIN(vexprobe_, name)(__VA_ARGS__)
 
-/* What allocates, `call` in its words. */
-#define ALLOCATES(type, name, kind, bytes, call, ...)				\
+/* For those that are not told any: a parameter of this name hides it. */
+static const gfp_t gfp = GFP_KERNEL;
+
+/* The name of what a wrapper stands for. */
+#define WRAPPED		(__func__ + sizeof(VX_CALLS_PREFIX) - 1)
+
+/* What allocates, `call` in its words; `refused`: what it returns when it is to fail (inject.h). */
+#define ALLOCATES_OR(refused, type, name, kind, bytes, call, ...)		\
 	WRAPPER(type, name, __VA_ARGS__)					\
 	{									\
-		type ret_ = name call;						\
+		type ret_;							\
 										\
+		if (inject_wrapped(WRAPPED, gfp, 0, _RET_IP_))			\
+			return (type)refused;					\
+		ret_ = name call;						\
+		inject_unwrap();						\
 		return added(ret_, bytes, kind, _RET_IP_);			\
 	}
+#define ALLOCATES(type, name, kind, bytes, call, ...)				\
+	ALLOCATES_OR(NULL, type, name, kind, bytes, call, __VA_ARGS__)
 
 #define FREES(name, call, object, ...)						\
 	WRAPPER(void, name, __VA_ARGS__)					\
@@ -119,8 +132,12 @@ KMALLOC(__kmalloc_track_caller, size, (size, gfp, caller), size_t size, gfp_t gf
 
 WRAPPER(void *, NAME_OF(krealloc), const void *old, size_t size, gfp_t gfp)
 {
-	void *ret = NAME_OF(krealloc)(old, size, gfp);
+	void *ret;
 
+	if (inject_wrapped(WRAPPED, gfp, size, _RET_IP_))
+		return NULL;
+	ret = NAME_OF(krealloc)(old, size, gfp);
+	inject_unwrap();
 	/* Refused: the old one is still there. */
 	if (!ret)
 		return NULL;
@@ -129,28 +146,42 @@ WRAPPER(void *, NAME_OF(krealloc), const void *old, size_t size, gfp_t gfp)
 }
 
 KMALLOC(NAME_OF(kmemdup), size, (from, size, gfp), const void *from, size_t size, gfp_t gfp)
+/* They tell why. */
+#define COPIES_USER(type, name, bytes, call, ...) \
+	ALLOCATES_OR(ERR_PTR(-ENOMEM), type, name, VX_ALLOC_KMALLOC, bytes, call, __VA_ARGS__)
+
 KMALLOC(kmemdup_nul, size + 1, (from, size, gfp), const char *from, size_t size, gfp_t gfp)
-KMALLOC(memdup_user, size, (from, size), const void __user *from, size_t size)
-KMALLOC(memdup_user_nul, size + 1, (from, size), const void __user *from, size_t size)
-KMALLOC(vmemdup_user, size, (from, size), const void __user *from, size_t size)
+COPIES_USER(void *, memdup_user, size, (from, size), const void __user *from, size_t size)
+COPIES_USER(void *, memdup_user_nul, size + 1, (from, size), const void __user *from, size_t size)
+COPIES_USER(void *, vmemdup_user, size, (from, size), const void __user *from, size_t size)
 
 #define KSTRDUP(type, name, call, ...)	\
 	ALLOCATES(type, name, VX_ALLOC_KMALLOC, is_object(ret_) ? strlen(ret_) + 1 : 0, call, __VA_ARGS__)
 
 KSTRDUP(char *, kstrdup, (from, gfp), const char *from, gfp_t gfp)
 KSTRDUP(char *, kstrndup, (from, max, gfp), const char *from, size_t max, gfp_t gfp)
-KSTRDUP(const char *, kstrdup_const, (from, gfp), const char *from, gfp_t gfp)
-KSTRDUP(char *, strndup_user, (from, max), const char __user *from, long max)
+COPIES_USER(char *, strndup_user, is_object(ret_) ? strlen(ret_) + 1 : 0, (from, max), const char __user *from, long max)
 KSTRDUP(char *, kvasprintf, (gfp, format, args), gfp_t gfp, const char *format, va_list args)
+
+/* Of a constant it makes no copy, and we cannot tell: where it allocates, the hooks see that (inject_hooks.c). */
+WRAPPER(const char *, kstrdup_const, const char *from, gfp_t gfp)
+{
+	const char *ret = kstrdup_const(from, gfp);
+
+	return added(ret, is_object(ret) ? strlen(ret) + 1 : 0, VX_ALLOC_KMALLOC, _RET_IP_);
+}
 
 WRAPPER(char *, kasprintf, gfp_t gfp, const char *format, ...)
 {
 	va_list args;
 	char *ret;
 
+	if (inject_wrapped(WRAPPED, gfp, 0, _RET_IP_))
+		return NULL;
 	va_start(args, format);
 	ret = kvasprintf(gfp, format, args);
 	va_end(args);
+	inject_unwrap();
 	return added(ret, ret ? strlen(ret) + 1 : 0, VX_ALLOC_KMALLOC, _RET_IP_);
 }
 
@@ -177,8 +208,12 @@ CACHE(NAME_OF(kmem_cache_alloc_lru), (cache, lru, gfp), struct kmem_cache *cache
 
 WRAPPER(int, NAME_OF(kmem_cache_alloc_bulk), struct kmem_cache *cache, gfp_t gfp, size_t n, void **ret)
 {
-	int got = NAME_OF(kmem_cache_alloc_bulk)(cache, gfp, n, ret), i;
+	int got, i;
 
+	if (inject_wrapped(WRAPPED, gfp, n * kmem_cache_size(cache), _RET_IP_))
+		return 0;
+	got = NAME_OF(kmem_cache_alloc_bulk)(cache, gfp, n, ret);
+	inject_unwrap();
 	for (i = 0; i < got; i++)
 		add(ret[i], kmem_cache_size(cache), VX_ALLOC_CACHE, _RET_IP_);
 	return got;
@@ -257,16 +292,24 @@ ALLOCATES(struct folio *, NAME_OF(folio_alloc), VX_ALLOC_PAGES, PAGE_SIZE << ord
 
 WRAPPER(unsigned long, GET_FREE_PAGES, gfp_t gfp, unsigned int order)
 {
-	unsigned long ret = GET_FREE_PAGES(gfp, order);
+	unsigned long ret;
 
+	if (inject_wrapped(WRAPPED, gfp, PAGE_SIZE << order, _RET_IP_))
+		return 0;
+	ret = GET_FREE_PAGES(gfp, order);
+	inject_unwrap();
 	add((void *)page_of(ret), PAGE_SIZE << order, VX_ALLOC_PAGES, _RET_IP_);
 	return ret;
 }
 
 WRAPPER(unsigned long, NAME_OF(get_zeroed_page), gfp_t gfp)
 {
-	unsigned long ret = NAME_OF(get_zeroed_page)(gfp);
+	unsigned long ret;
 
+	if (inject_wrapped(WRAPPED, gfp, PAGE_SIZE, _RET_IP_))
+		return 0;
+	ret = NAME_OF(get_zeroed_page)(gfp);
+	inject_unwrap();
 	add((void *)page_of(ret), PAGE_SIZE, VX_ALLOC_PAGES, _RET_IP_);
 	return ret;
 }

@@ -2,7 +2,7 @@
 /*
  * /dev/vexprobe: the agent hands over its mapping of the flight map. The pages
  * stay ours until the descriptor is closed, which its death does too. What else
- * is asked for there belongs to calls.c.
+ * is asked for there belongs to calls.c and inject.c.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+#include <vexlab/inject.h>
 
 #include "vexprobe.h"
 
@@ -128,6 +129,8 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		settle();
 		return 0;
 	}
+	if (_IOC_NR(cmd) >= _IOC_NR(VX_PROBE_INJECT))
+		return inject_ioctl(file, cmd, (void __user *)arg);
 	if (cmd != VX_PROBE_SHARE)
 		return calls_ioctl(cmd, (void __user *)arg);
 	if (copy_from_user(&req, (const void __user *)arg, sizeof(req)))
@@ -144,6 +147,7 @@ static int probe_release(struct inode *inode, struct file *file)
 	if (owner == file)
 		share_drop();
 	mutex_unlock(&share_lock);
+	inject_release(file);
 	return 0;
 }
 

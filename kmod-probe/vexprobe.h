@@ -45,6 +45,10 @@ long calls_ioctl(unsigned int cmd, void __user *arg);
 int calls_mmap(struct file *file, struct vm_area_struct *vma);
 void calls_exit(void);
 
+/* inject.c: allocations and block requests that fail, by /dev/vexprobe. release: of any file, before it is gone. */
+long inject_ioctl(const struct file *file, unsigned int cmd, void __user *arg);
+void inject_release(const struct file *file);
+
 /* settle.c: RCU, works, files. May sleep, and takes as long as the works that are queued. */
 void settle(void);
 

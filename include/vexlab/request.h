@@ -87,6 +87,12 @@ enum vx_feature {
  *	EXHAUST		the same, of the kinds of exhaustion
  *	DEVICE		s: "loop", file / "map", device / "plug": makes it, output: its path;  n: bytes (loop, plug)
  *			s: "drop", path: a device of these is given back
+ *	INJECT		s: operation of a step by its name, module of the target, prefix of its functions, its block device,
+ *			then the operation's own strings  n: enum vx_inject_what, which one (inject.h), the operation's own two.
+ *			Answers what the operation does; output: a line more, "injected: ..." (agent/inject.c)
+ *	OUTSTANDING	value: objects that the bound module's own calls have allocated and not freed
+ *	KEEP		s: path  n: seed, bytes, enum vx_keep: a file is written, fsynced and closed, or read and compared
+ *	INJECT_END	the kernel's functions are let go of
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -120,6 +126,10 @@ enum vx_step_op {
 	VX_STEP_STRESS		= 36,
 	VX_STEP_EXHAUST		= 37,
 	VX_STEP_DEVICE		= 38,
+	VX_STEP_INJECT		= 40,
+	VX_STEP_OUTSTANDING	= 41,
+	VX_STEP_KEEP		= 42,
+	VX_STEP_INJECT_END	= 43,
 	VX_STEP_KMEMLEAK	= 48,
 	VX_STEP_OPS,
 };
@@ -144,6 +154,7 @@ enum vx_image_result {
 	VX_IMAGE_ERRORS	= 2,		/* it was mounted, and some calls failed */
 	VX_IMAGE_WORKS	= 3,
 };
+enum vx_keep { VX_KEEP_WRITE = 0, VX_KEEP_COMPARE = 1 };
 
 enum vx_file_result {
 	VX_FILE_DONE		= 0,	/* with an error: the filesystem refused */

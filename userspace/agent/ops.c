@@ -214,6 +214,10 @@ static const struct {
 	[VX_STEP_STRESS]	= { op_stress, 8 },
 	[VX_STEP_EXHAUST]	= { op_exhaust, 8 },
 	[VX_STEP_DEVICE]	= { op_device, 1 },
+	[VX_STEP_INJECT]	= { op_inject, 4 },
+	[VX_STEP_OUTSTANDING]	= { op_outstanding, 0 },
+	[VX_STEP_KEEP]		= { op_keep, 1 },
+	[VX_STEP_INJECT_END]	= { op_inject_end, 0 },
 };
 
 int op_execute(struct op_run *run)

@@ -112,5 +112,11 @@ int op_stress(struct op_run *run);
 int op_exhaust(struct op_run *run);
 /* op_device.c */
 int op_device(struct op_run *run);
+/* inject.c */
+int op_inject(struct op_run *run);
+int op_outstanding(struct op_run *run);
+int op_inject_end(struct op_run *run);
+/* inject_keep.c */
+int op_keep(struct op_run *run);
 
 #endif

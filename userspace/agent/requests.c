@@ -65,6 +65,8 @@ static bool is_on_target(uint32_t op)
 	case VX_STEP_FAULT:
 	case VX_STEP_SETTLE:
 	case VX_STEP_RESOURCES:
+	case VX_STEP_OUTSTANDING:
+	case VX_STEP_INJECT_END:
 		return false;
 	}
 	return true;
@@ -72,7 +74,7 @@ static bool is_on_target(uint32_t op)
 
 static bool may_load_modules(uint32_t op)
 {
-	return op == VX_STEP_INSMOD || op == VX_STEP_MODPROBE || op == VX_STEP_MOUNT;
+	return op == VX_STEP_INSMOD || op == VX_STEP_MODPROBE || op == VX_STEP_MOUNT || op == VX_STEP_INJECT;
 }
 
 static int on_step(struct agent *agent, const void *payload, size_t len)

@@ -71,7 +71,9 @@ const char *vx_step_op_name(unsigned int op)
 		[VX_STEP_IMAGE_OPEN] = "image_open", [VX_STEP_IMAGE_FILL] = "image_fill",
 		[VX_STEP_IMAGE_HOLD] = "image_hold", [VX_STEP_IMAGE_TRY] = "image_try",
 		[VX_STEP_STRESS] = "stress", [VX_STEP_EXHAUST] = "exhaust",
-		[VX_STEP_DEVICE] = "device",
+		[VX_STEP_DEVICE] = "device", [VX_STEP_INJECT] = "inject",
+		[VX_STEP_OUTSTANDING] = "outstanding", [VX_STEP_KEEP] = "keep",
+		[VX_STEP_INJECT_END] = "inject_end",
 	};
 
 	return op < VX_STEP_OPS && names[op] ? names[op] : "?";

@@ -7,6 +7,7 @@
 #include <linux/uio.h>
 
 #include "compat.h"
+#include "error_path.h"
 #include "faultfs.h"
 #include "leak.h"
 
@@ -84,7 +85,7 @@ static const struct file_operations faultfs_file_ops = {
 	.read_iter	= generic_file_read_iter,
 	.write_iter	= faultfs_write_iter,
 	.mmap		= generic_file_mmap,
-	.fsync		= noop_fsync,
+	.fsync		= error_path_fsync,
 	.llseek		= generic_file_llseek,
 	.splice_write	= iter_file_splice_write,
 };
@@ -150,7 +151,9 @@ static int faultfs_mknod(IDMAP_PARAM struct inode *dir, struct dentry *dentry, u
 
 static int faultfs_create(IDMAP_PARAM struct inode *dir, struct dentry *dentry, umode_t mode CREATE_EXCL_PARAM)
 {
-	return make_node(dir, dentry, mode | S_IFREG, 0);
+	int err = error_path_create();
+
+	return err ? err : make_node(dir, dentry, mode | S_IFREG, 0);
 }
 
 static mkdir_result faultfs_mkdir(IDMAP_PARAM struct inode *dir, struct dentry *dentry, umode_t mode)

@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 
 #include "compat.h"
+#include "error_path.h"
 #include "faultfs.h"
 #include "leak.h"
 
@@ -92,6 +93,8 @@ static int faultfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_time_gran = 1;
 	leave_writeback(sb);
 	err = faults_strike(&fs->faults, FAULT_AT_FILL_SUPER);
+	if (!err)
+		err = error_path_fill(sb);
 	if (err)
 		goto err_super;
 	if (!sb_rdonly(sb))

@@ -13,6 +13,7 @@ static const struct detector *const detectors[] = {
 	&detector_latency,
 	&detector_leak,
 	&detector_oracle,
+	&detector_inject,	/* behind those whose findings it adds to */
 };
 
 struct detect {

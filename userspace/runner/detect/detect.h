@@ -70,6 +70,7 @@ struct detector {
 };
 
 extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak, detector_oracle;
+extern const struct detector detector_inject;
 
 struct detect;
 

@@ -10,6 +10,7 @@ const struct part *const parts[] = {
 	&part_faults,
 	&part_file_operations,
 	&part_images,
+	&part_inject,
 	&part_leak_hunt,
 	&part_mount_cycles,
 	&part_oracle,

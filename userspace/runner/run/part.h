@@ -28,6 +28,7 @@ extern const struct part part_mount_cycles, part_file_operations, part_leak_hunt
 extern const struct part part_images;
 extern const struct part part_exhaust, part_stress;
 
+extern const struct part part_inject;
 /* NULL-terminated. */
 extern const struct part part_oracle;
 extern const struct part *const parts[];

@@ -227,6 +227,16 @@ static gboolean do_note(struct run *run, const json_t *json)
 	return TRUE;
 }
 
+/* Notes of injected failures, and what was asked for at two of them. */
+static gboolean do_inject(struct run *run, const json_t *json, GError **error)
+{
+	struct vx_msg_allocs msg;
+
+	journal_json(run->journal, VX_REC_REQUEST, json_deep_copy(json));
+	return strcmp(text_of(json, "event", ""), "watch") ||
+	       session_allocs(run->session, VX_ALLOCS_CALLS, &msg, error);
+}
+
 static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, GError **error)
 {
 	const char *what = text_of(json, "do", "");
@@ -243,6 +253,8 @@ static gboolean do_action(struct run *run, const json_t *json, gboolean *stuck, 
 		return do_note(run, json);
 	if (!strcmp(what, "power-cut"))
 		return session_power_cut(run->session, error);
+	if (!strcmp(what, "inject"))
+		return do_inject(run, json, error);
 	if (!strcmp(what, "dump"))
 		return TRUE;	/* did nothing to the guest */
 	return damaged(error);
