@@ -20,6 +20,8 @@
 #include <linux/vmalloc.h>
 
 #include "calls.h"
+#include "locks.h"
+#include "wrap.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #define NAME_OF(name)	name##_noprof
@@ -27,30 +29,21 @@
 #define NAME_OF(name)	name
 #endif
 
-#define JOIN_(a, b)	a##b
-#define JOIN(a, b)	JOIN_(a, b)
-
-/* Not one of them is called by name from C: their prototypes are their own. */
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#pragma GCC diagnostic ignored "-Wmissing-declarations"
-
-#define WRAPPER(type, name, ...)						\
-	type JOIN(vexprobe_, name)(__VA_ARGS__);				\
-	EXPORT_SYMBOL(JOIN(vexprobe_, name));					\
-	notrace type JOIN(vexprobe_, name)(__VA_ARGS__)
-
 /* What allocates, `call` in its words. */
 #define ALLOCATES(type, name, kind, bytes, call, ...)				\
 	WRAPPER(type, name, __VA_ARGS__)					\
 	{									\
-		type ret_ = name call;						\
+		type ret_;							\
 										\
+		delay_here(_RET_IP_, DELAY_ALLOC);				\
+		ret_ = name call;						\
 		return added(ret_, bytes, kind, _RET_IP_);			\
 	}
 
 #define FREES(name, call, object, ...)						\
 	WRAPPER(void, name, __VA_ARGS__)					\
 	{									\
+		delay_here(_RET_IP_, DELAY_FREE);				\
 		removed(object);						\
 		name call;							\
 	}
