@@ -202,6 +202,9 @@ static const struct {
 	[VX_STEP_FILE_OP]	= { op_file, 2 },
 	[VX_STEP_SETTLE]	= { op_settle, 0 },
 	[VX_STEP_RESOURCES]	= { op_resources, 0 },
+	[VX_STEP_LOCKS]		= { op_locks, 0 },
+	[VX_STEP_DELAYS]	= { op_delays, 2 },
+	[VX_STEP_RACES]		= { op_races, 5 },
 };
 
 int op_execute(struct op_run *run)

@@ -86,5 +86,13 @@ int op_file(struct op_run *run);
 int op_settle(struct op_run *run);
 /* resources.c */
 int op_resources(struct op_run *run);
+/* op_locks.c */
+int op_locks(struct op_run *run);
+/* vexprobe's, opened once; with its end all that was asked there ends. -errno. */
+int locks_device(void);
+/* op_delays.c */
+int op_delays(struct op_run *run);
+/* races.c */
+int op_races(struct op_run *run);
 
 #endif

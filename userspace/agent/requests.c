@@ -65,6 +65,8 @@ static bool is_on_target(uint32_t op)
 	case VX_STEP_FAULT:
 	case VX_STEP_SETTLE:
 	case VX_STEP_RESOURCES:
+	case VX_STEP_LOCKS:
+	case VX_STEP_DELAYS:
 		return false;
 	}
 	return true;

@@ -66,6 +66,7 @@ const char *vx_step_op_name(unsigned int op)
 		[VX_STEP_STATFS] = "statfs", [VX_STEP_WRITE] = "write",
 		[VX_STEP_FAULT] = "fault", [VX_STEP_FILE_OP] = "file_op", [VX_STEP_SETTLE] = "settle",
 		[VX_STEP_RESOURCES] = "resources",
+		[VX_STEP_LOCKS] = "locks", [VX_STEP_DELAYS] = "delays", [VX_STEP_RACES] = "races",
 	};
 
 	return op < VX_STEP_OPS && names[op] ? names[op] : "?";
