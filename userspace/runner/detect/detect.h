@@ -58,7 +58,8 @@ struct detector {
 	void (*finish)(gpointer state, const struct detect_now *now, GPtrArray *findings);
 };
 
-extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak;
+extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak,
+	detector_locks;
 
 struct detect;
 
@@ -75,5 +76,9 @@ GPtrArray *detect_finish(struct detect *detect);
 struct leaks;
 /* What the detector of leaks knows (leak.h); NULL before the run's entry. Lives as long as `detect`. */
 struct leaks *detect_leaks(const struct detect *detect);
+
+struct lock_totals;
+/* The same of locks (locks.h). */
+const struct lock_totals *detect_locks(const struct detect *detect);
 
 #endif
