@@ -240,7 +240,7 @@ unit: all $(unit_bin)
 # --- Fuzzers: libFuzzer, one per parser ---------------------------------------
 fuzz_src	:= $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_bin	:= $(fuzz_src:%.c=$(B)/%)
-oops_src	:= $(wildcard $R/detect/oops*.c)
+oops_src	:= $(wildcard $R/detect/oops*.c $R/detect/locks_parse.c)
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(common_src) $(oops_src) $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,detect) $(PKG_CFLAGS) \

@@ -302,13 +302,14 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 	g_autofree char *safe = report_printable(advice);
 	g_autofree char *file_operations = report_file_operations_text(an);
 	g_autofree char *leaks = report_leaks_text(dir, an, FALSE);
+	g_autofree char *locks = report_locks_text(an);
 	GString *out = g_string_new(NULL);
 	guint op, folders, left_out;
 
 	g_string_append_printf(out, "\n%s on %s", analysis_run_word(an, "scenario", "?"),
 			       analysis_run_word(an, "target", "?"));
 	/* Nothing is measured where operations are tried. */
-	if (file_operations || leaks)
+	if (file_operations || leaks || locks)
 		g_string_append_c(out, '\n');
 	else
 		g_string_append_printf(out, ": %" G_GUINT64_FORMAT " cycles in %.2f s\n", an->cycles, an->measured_s);
@@ -321,6 +322,8 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 		g_string_append(out, file_operations);
 	if (leaks)
 		g_string_append(out, leaks);
+	if (locks)
+		g_string_append(out, locks);
 	probe_notes(out, an);
 	box_notes(out, an);
 	if (an->torn)
