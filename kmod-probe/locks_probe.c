@@ -68,6 +68,7 @@ static int on_take(struct kretprobe_instance *ri, struct pt_regs *regs)
 	call->lock = (void *)regs_get_kernel_argument(regs, 0);
 	/* At its entry the return address is all that lies on the stack. */
 	call->site = *(unsigned long *)kernel_stack_pointer(regs);
+	delay_here(call->site, DELAY_BEFORE_LOCK);
 	call->began = locks_clock();
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 struct locks_args {
 	guint rounds, ms, seconds, hold_ms, replays, delay_us;
-	gboolean delays, mounts;
+	gboolean delays, mounts, cost;
 };
 
 static const struct locks_args defaults = {
@@ -42,6 +42,7 @@ static const struct yaml_field fields[] = {
 	{ .key = "replays", .kind = YAML_UINT, .offset = AT(replays), .min = 0, .max = 100,
 	  .help = "of a round that has shown something, by the same seed" },
 	{ .key = "mounts", .kind = YAML_BOOL, .offset = AT(mounts), .help = "mounts in parallel, too" },
+	{ .key = "cost", .kind = YAML_BOOL, .offset = AT(cost), .help = "tell what recording costs, first" },
 	{ .key = NULL },
 };
 
@@ -68,6 +69,11 @@ static void say(const struct locks *l, const char *format, ...)
 }
 
 /* ---- steps --------------------------------------------------------------------------------- */
+
+static gboolean is_hurt(const struct locks *l)
+{
+	return run_guest_is_hurt(l->run);
+}
 
 static gboolean locks_step(struct locks *l, enum vx_locks_do what, const char *name, GError **error)
 {
@@ -101,6 +107,25 @@ static gboolean stop(struct locks *l, GError **error)
 		return TRUE;
 	l->recording = FALSE;
 	return locks_step(l, VX_LOCKS_READ, "locks", error) && locks_step(l, VX_LOCKS_STOP, "record locks no more", error);
+}
+
+/* Of a pair of lock and unlock: nobody else's are recorded meanwhile. */
+static gboolean tell_cost(struct locks *l, GError **error)
+{
+	const struct step_spec spec = {
+		.op = VX_STEP_LOCKS, .kind = "other", .name = "what a lock costs", .num = { VX_LOCKS_COST }, .may_fail = TRUE,
+	};
+	STEP_RESULT_CLEAR struct step_result res = { 0 };
+	enum step_outcome outcome;
+
+	if (!l->args->cost || l->source == VX_LOCKS_OFF || is_hurt(l))
+		return TRUE;
+	if (!start(l, error) || !run_step(l->run, &spec, &outcome, &res, error))
+		return FALSE;
+	l->recording = FALSE;
+	g_strchomp(res.output);
+	say(l, "ns of a lock and an unlock: %s", res.output);
+	return locks_step(l, VX_LOCKS_STOP, "record locks no more", error);
 }
 
 /* `seed` 0: none any more. */
@@ -178,11 +203,6 @@ static gboolean survive(struct locks *l, gboolean ok, GError **local, GError **e
 	return TRUE;
 }
 
-static gboolean is_hurt(const struct locks *l)
-{
-	return run_guest_is_hurt(l->run);
-}
-
 static gboolean plain_steps(struct locks *l, GError **error)
 {
 	enum step_outcome outcome;
@@ -196,7 +216,8 @@ static gboolean plain_steps(struct locks *l, GError **error)
 
 static gboolean round_steps(struct locks *l, guint64 seed, gboolean delayed, GError **error)
 {
-	if (!start(l, error) || (delayed && !delays(l, seed, error)) || !mount_it(l, error))
+	/* Choosing functions takes locks, which are nobody's here. */
+	if ((delayed && !delays(l, seed, error)) || !start(l, error) || !mount_it(l, error))
 		return FALSE;
 	if (l->mounted && !is_hurt(l) && !work(l, seed, VX_RACES_FILES, error))
 		return FALSE;
@@ -339,7 +360,7 @@ static gboolean locks_run(struct run *run, const void *args, gboolean *go_on, GE
 
 	l.until = g_get_monotonic_time() + (gint64)l.args->seconds * G_USEC_PER_SEC;
 	run->recoveries_more += (1 + l.args->replays) * 2 + 2;
-	ok = choose_source(&l, &local) && (!l.go_on || plain_steps(&l, &local));
+	ok = choose_source(&l, &local) && tell_cost(&l, &local) && (!l.go_on || plain_steps(&l, &local));
 	if (!survive(&l, ok, &local, error))
 		return FALSE;
 	if (l.go_on && !rounds(&l, error))
