@@ -245,7 +245,7 @@ unit: all $(unit_bin)
 # --- Fuzzers: libFuzzer, one per parser ---------------------------------------
 fuzz_src	:= $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_bin	:= $(fuzz_src:%.c=$(B)/%)
-oops_src	:= $(wildcard $R/detect/oops*.c)
+oops_src	:= $(wildcard $R/detect/oops*.c $R/detect/locks_parse.c)
 # A scenario file is written by people, but may come from anywhere.
 plan_src	:= $(wildcard $R/scenario/plan*.c) $R/scenario/yamlfile.c $R/base/error.c
 $(B)/tests/fuzz/fuzz_plan: tests/fuzz/fuzz_plan.c $(common_src) $(plan_src) $(FLAGS_STAMP)

@@ -21,24 +21,14 @@
 
 #include "calls.h"
 #include "inject.h"
+#include "locks.h"
+#include "wrap.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #define NAME_OF(name)	name##_noprof
 #else
 #define NAME_OF(name)	name
 #endif
-
-#define JOIN_(a, b)	a##b
-#define JOIN(a, b)	JOIN_(a, b)
-
-/* Not one of them is called by name from C: their prototypes are their own. */
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#pragma GCC diagnostic ignored "-Wmissing-declarations"
-
-#define WRAPPER(type, name, ...)						\
-	type JOIN(vexprobe_, name)(__VA_ARGS__);				\
-	EXPORT_SYMBOL(JOIN(vexprobe_, name));					\
-	notrace type JOIN(vexprobe_, name)(__VA_ARGS__)
 
 /* For those that are not told any: a parameter of this name hides it. */
 static const gfp_t gfp = GFP_KERNEL;
@@ -54,6 +44,7 @@ static const gfp_t gfp = GFP_KERNEL;
 										\
 		if (inject_wrapped(WRAPPED, gfp, 0, _RET_IP_))			\
 			return (type)refused;					\
+		delay_here(_RET_IP_, DELAY_ALLOC);				\
 		ret_ = name call;						\
 		inject_unwrap();						\
 		return added(ret_, bytes, kind, _RET_IP_);			\
@@ -64,6 +55,7 @@ static const gfp_t gfp = GFP_KERNEL;
 #define FREES(name, call, object, ...)						\
 	WRAPPER(void, name, __VA_ARGS__)					\
 	{									\
+		delay_here(_RET_IP_, DELAY_FREE);				\
 		removed(object);						\
 		name call;							\
 	}

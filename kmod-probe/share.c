@@ -2,7 +2,7 @@
 /*
  * /dev/vexprobe: the agent hands over its mapping of the flight map. The pages
  * stay ours until the descriptor is closed, which its death does too. What else
- * is asked for there belongs to calls.c and inject.c.
+ * is asked for there belongs to calls.c, inject.c and locks.c.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -17,6 +17,7 @@
 #include <linux/vmalloc.h>
 #include <vexlab/inject.h>
 
+#include <vexlab/locks.h>
 #include "vexprobe.h"
 
 #define MAP_BYTES_MAX	(256ul << 20)
@@ -129,6 +130,8 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		settle();
 		return 0;
 	}
+	if (_IOC_NR(cmd) >= _IOC_NR(VX_PROBE_LOCKS_START))
+		return locks_ioctl(file, cmd, (void __user *)arg);
 	if (_IOC_NR(cmd) >= _IOC_NR(VX_PROBE_INJECT))
 		return inject_ioctl(file, cmd, (void __user *)arg);
 	if (cmd != VX_PROBE_SHARE)
@@ -148,6 +151,7 @@ static int probe_release(struct inode *inode, struct file *file)
 		share_drop();
 	mutex_unlock(&share_lock);
 	inject_release(file);
+	locks_release(file);
 	return 0;
 }
 
@@ -175,4 +179,5 @@ void share_exit(void)
 {
 	misc_deregister(&probe_device);
 	calls_exit();
+	locks_exit();
 }

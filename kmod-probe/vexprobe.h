@@ -49,6 +49,11 @@ void calls_exit(void);
 long inject_ioctl(const struct file *file, unsigned int cmd, void __user *arg);
 void inject_release(const struct file *file);
 
+/* locks.c: locks and delays, by /dev/vexprobe; all of a descriptor's is off when it is closed. */
+long locks_ioctl(const struct file *file, unsigned int cmd, void __user *arg);
+void locks_release(const struct file *file);
+void locks_exit(void);
+
 /* settle.c: RCU, works, files. May sleep, and takes as long as the works that are queued. */
 void settle(void);
 

@@ -93,6 +93,12 @@ enum vx_feature {
  *	OUTSTANDING	value: objects that the bound module's own calls have allocated and not freed
  *	KEEP		s: path  n: seed, bytes, enum vx_keep: a file is written, fsynced and closed, or read and compared
  *	INJECT_END	the kernel's functions are let go of
+ *	LOCKS		n: enum vx_locks_do, enum vx_locks_source (locks.h), ns from which on a hold is long;
+ *			output of READ: what detect/locks.h reads; value: locks taken so far, of COST: ns a pair
+ *	DELAYS		s: module, prefix of its functions  n: seed (0: none any more), us of one at most, permille,
+ *			us of all; value: delays that there were
+ *	RACES		s: directory, second mount point, device, type, options  n: seed, ms, threads, what (enum vx_races)
+ *			value: calls done, or enum vx_file_result; output: what is wrong, its first line stable
  */
 enum vx_step_op {
 	VX_STEP_NONE		= 0,
@@ -130,9 +136,16 @@ enum vx_step_op {
 	VX_STEP_OUTSTANDING	= 41,
 	VX_STEP_KEEP		= 42,
 	VX_STEP_INJECT_END	= 43,
+	VX_STEP_LOCKS		= 44,
+	VX_STEP_DELAYS		= 45,
+	VX_STEP_RACES		= 46,
 	VX_STEP_KMEMLEAK	= 48,
 	VX_STEP_OPS,
 };
+
+enum vx_locks_do { VX_LOCKS_START = 1, VX_LOCKS_READ, VX_LOCKS_STOP, VX_LOCKS_COST };
+
+enum vx_races { VX_RACES_FILES = 0, VX_RACES_MOUNTS };
 
 /* What a guest is done to by itself, but not by its kernel. */
 enum vx_fault {

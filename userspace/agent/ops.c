@@ -218,6 +218,9 @@ static const struct {
 	[VX_STEP_OUTSTANDING]	= { op_outstanding, 0 },
 	[VX_STEP_KEEP]		= { op_keep, 1 },
 	[VX_STEP_INJECT_END]	= { op_inject_end, 0 },
+	[VX_STEP_LOCKS]		= { op_locks, 0 },
+	[VX_STEP_DELAYS]	= { op_delays, 2 },
+	[VX_STEP_RACES]		= { op_races, 5 },
 };
 
 int op_execute(struct op_run *run)

@@ -118,5 +118,13 @@ int op_outstanding(struct op_run *run);
 int op_inject_end(struct op_run *run);
 /* inject_keep.c */
 int op_keep(struct op_run *run);
+/* op_locks.c */
+int op_locks(struct op_run *run);
+/* vexprobe's, opened once; with its end all that was asked there ends. -errno. */
+int locks_device(void);
+/* op_delays.c */
+int op_delays(struct op_run *run);
+/* races.c */
+int op_races(struct op_run *run);
 
 #endif

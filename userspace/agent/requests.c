@@ -67,6 +67,8 @@ static bool is_on_target(uint32_t op)
 	case VX_STEP_RESOURCES:
 	case VX_STEP_OUTSTANDING:
 	case VX_STEP_INJECT_END:
+	case VX_STEP_LOCKS:
+	case VX_STEP_DELAYS:
 		return false;
 	}
 	return true;

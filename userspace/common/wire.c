@@ -73,7 +73,8 @@ const char *vx_step_op_name(unsigned int op)
 		[VX_STEP_STRESS] = "stress", [VX_STEP_EXHAUST] = "exhaust",
 		[VX_STEP_DEVICE] = "device", [VX_STEP_INJECT] = "inject",
 		[VX_STEP_OUTSTANDING] = "outstanding", [VX_STEP_KEEP] = "keep",
-		[VX_STEP_INJECT_END] = "inject_end",
+		[VX_STEP_INJECT_END] = "inject_end", [VX_STEP_LOCKS] = "locks",
+		[VX_STEP_DELAYS] = "delays", [VX_STEP_RACES] = "races",
 	};
 
 	return op < VX_STEP_OPS && names[op] ? names[op] : "?";

@@ -10,6 +10,7 @@
 #include "error_path.h"
 #include "faultfs.h"
 #include "leak.h"
+#include "races.h"
 
 static const struct inode_operations faultfs_dir_ops;
 
@@ -54,6 +55,7 @@ static ssize_t faultfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (n)
 		return n;
 	leaks_strike(LEAK_AT_WRITE, inode->i_sb);
+	races_write();
 	if (is_full(inode->i_sb, iov_iter_count(from))) {
 		leaks_strike(LEAK_AT_ENOSPC, inode->i_sb);
 		return -ENOSPC;
@@ -81,11 +83,17 @@ void faultfs_evict_inode(struct inode *inode)
 		count_pages(inode, 0);
 }
 
+static int faultfs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	races_fsync();
+	return error_path_fsync(file, start, end, datasync);
+}
+
 static const struct file_operations faultfs_file_ops = {
 	.read_iter	= generic_file_read_iter,
 	.write_iter	= faultfs_write_iter,
 	.mmap		= generic_file_mmap,
-	.fsync		= error_path_fsync,
+	.fsync		= faultfs_fsync,
 	.llseek		= generic_file_llseek,
 	.splice_write	= iter_file_splice_write,
 };
@@ -141,6 +149,7 @@ static int make_node(struct inode *dir, struct dentry *dentry, umode_t mode, dev
 	compat_pin(dentry, inode);
 	compat_touch(dir);
 	leaks_strike(LEAK_AT_CREATE, dir->i_sb);
+	races_create();
 	return 0;
 }
 
@@ -182,14 +191,27 @@ static int faultfs_symlink(IDMAP_PARAM struct inode *dir, struct dentry *dentry,
 	return 0;
 }
 
+static int faultfs_unlink(struct inode *dir, struct dentry *dentry)
+{
+	races_unlink();
+	return simple_unlink(dir, dentry);
+}
+
+static int faultfs_rename(IDMAP_PARAM struct inode *from_dir, struct dentry *from, struct inode *to_dir,
+			  struct dentry *to, unsigned int flags)
+{
+	races_rename();
+	return simple_rename(IDMAP_ARG from_dir, from, to_dir, to, flags);
+}
+
 static const struct inode_operations faultfs_dir_ops = {
 	.create		= faultfs_create,
 	.lookup		= simple_lookup,
 	.link		= simple_link,
-	.unlink		= simple_unlink,
+	.unlink		= faultfs_unlink,
 	.symlink	= faultfs_symlink,
 	.mkdir		= faultfs_mkdir,
 	.rmdir		= simple_rmdir,
 	.mknod		= faultfs_mknod,
-	.rename		= simple_rename,
+	.rename		= faultfs_rename,
 };

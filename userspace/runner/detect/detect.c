@@ -3,6 +3,7 @@
 
 #include "detect.h"
 #include "leak.h"
+#include "locks.h"
 #include "scenario.h"
 
 static const struct detector *const detectors[] = {
@@ -13,6 +14,7 @@ static const struct detector *const detectors[] = {
 	&detector_latency,
 	&detector_leak,
 	&detector_oracle,
+	&detector_locks,
 	&detector_inject,	/* behind those whose findings it adds to */
 };
 
@@ -145,5 +147,15 @@ struct leaks *detect_leaks(const struct detect *detect)
 	for (i = 0; i < G_N_ELEMENTS(detectors); i++)
 		if (detectors[i] == &detector_leak && detect->state[i])
 			return detector_leak_state(detect->state[i]);
+	return NULL;
+}
+
+const struct lock_totals *detect_locks(const struct detect *detect)
+{
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(detectors); i++)
+		if (detectors[i] == &detector_locks && detect->state[i])
+			return detector_locks_totals(detect->state[i]);
 	return NULL;
 }

@@ -69,8 +69,8 @@ struct detector {
 	void (*finish)(gpointer state, const struct detect_now *now, GPtrArray *findings);
 };
 
-extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak, detector_oracle;
-extern const struct detector detector_inject;
+extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak,
+	detector_oracle, detector_locks, detector_inject;
 
 struct detect;
 
@@ -87,5 +87,9 @@ GPtrArray *detect_finish(struct detect *detect);
 struct leaks;
 /* What the detector of leaks knows (leak.h); NULL before the run's entry. Lives as long as `detect`. */
 struct leaks *detect_leaks(const struct detect *detect);
+
+struct lock_totals;
+/* The same of locks (locks.h). */
+const struct lock_totals *detect_locks(const struct detect *detect);
 
 #endif

@@ -81,6 +81,39 @@ static gboolean guilty_frame(const struct step_state *st, char **lines, struct f
 	return found;
 }
 
+/* The step's own thread only waits for others of its process. */
+static gboolean waits_for_threads(char **lines)
+{
+	guint i, tasks = 0;
+
+	for (i = 0; lines[i] && tasks < 2; i++) {
+		tasks += g_str_has_prefix(lines[i], "task ");
+		if (tasks == 1 && strstr(lines[i], "futex_wait"))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Of all that are blocked in the target, by name the first function: the order of the tasks is chance. */
+static gboolean guilty_among_others(const struct step_state *st, char **lines, struct frame *ret)
+{
+	gboolean found = FALSE, named = FALSE;
+	struct frame frame;
+	guint i;
+
+	for (i = 0; st->module[0] && lines[i]; i++) {
+		if (g_str_has_prefix(lines[i], "task "))
+			named = FALSE;
+		if (named || !parse_frame(lines[i], &frame) || strcmp(frame.module, st->module))
+			continue;
+		named = TRUE;	/* further out it only called that */
+		if (!found || strcmp(frame.function, ret->function) < 0)
+			*ret = frame;
+		found = TRUE;
+	}
+	return found;
+}
+
 static const char *how_it_hangs(char **lines)
 {
 	guint i;
@@ -98,13 +131,14 @@ static struct finding *hang_finding(const struct step_state *st, const struct de
 {
 	const char *how = how_it_hangs(lines);
 	struct frame frame = { 0 };
-	gboolean known = how && guilty_frame(st, lines, &frame);
+	gboolean others = how && waits_for_threads(lines) && guilty_among_others(st, lines, &frame);
+	gboolean known = others || (how && guilty_frame(st, lines, &frame));
 	g_autofree char *title = known ?
-		g_strdup_printf("%s did not come back: %s in %s", now->step_name, how, frame.function) :
+		g_strdup_printf("%s did not come back: %s in %s", now->step_name, others ? "blocked" : how, frame.function) :
 		g_strdup_printf("%s did not come back", now->step_name);
 	struct finding *finding = finding_new(FINDING_HANG, SEV_CRITICAL, title);
 
-	finding->kind = how;
+	finding->kind = others ? "blocked" : how;
 	if (known)
 		finding->function = g_strdup(frame.function);
 	if (known && frame.module[0])

@@ -98,6 +98,13 @@ static gboolean write_leaks(const char *dir, const struct analysis *an, GError *
 			   write_text(dir, "leaks.folded", folded, strlen(folded), error));
 }
 
+static gboolean write_locks(const char *dir, const struct analysis *an, GError **error)
+{
+	json_t *json = report_locks(an);
+
+	return !json || write_json(dir, "locks.json", json, error);
+}
+
 gboolean report_write_files(const char *dir, struct analysis *an, const struct verdict *v,
 			    GError **error)
 {
@@ -113,5 +120,6 @@ gboolean report_write_files(const char *dir, struct analysis *an, const struct v
 	       write_json(dir, metrics, report_metrics(an), error) &&
 	       write_text(dir, crashes, crash_log, strlen(crash_log), error) &&
 	       write_crash_lines(dir, an, error) && write_faults(dir, an, error) &&
-	       write_leaks(dir, an, error) && write_performance_lines(dir, an, error);
+	       write_leaks(dir, an, error) && write_locks(dir, an, error) &&
+	       write_performance_lines(dir, an, error);
 }

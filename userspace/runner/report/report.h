@@ -29,6 +29,12 @@ char *report_file_operations_text(const struct analysis *an);
 json_t *report_oracle(const struct analysis *an);
 char *report_oracle_text(const struct analysis *an);
 /*
+ * Of the part locks: figures by the function that takes a lock, and rounds of concurrent work; NULL: there were none. New
+ * reference. Text: those that are waited for most. Caller frees.
+ */
+json_t *report_locks(const struct analysis *an);
+char *report_locks_text(const struct analysis *an);
+/*
  * Of a leak hunt, all from the record; `dir` is the run's, for its module's debug information. NULL: there was no hunt.
  * JSON (new reference): sites with their stacks and verdicts, checkpoints, other resources. Text: a table; `all` with
  * what was acquitted and why, and with stacks. Folded: a stack a line, outermost first, with its bytes, of what
@@ -43,7 +49,7 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 
 /*
  * Writes comprehensive_report.json, performance_metrics_*.json, crash_detection_*.log and
- * crash_events.jsonl, performance_events.jsonl, faults.md, leaks.json and leaks.folded where there are any, and the findings' evidence (evidence.h, which it
+ * crash_events.jsonl, performance_events.jsonl, faults.md, leaks.json, leaks.folded and locks.json where there are any, and the findings' evidence (evidence.h, which it
  * assigns) into `dir`, each whole or not at all.
  */
 gboolean report_write_files(const char *dir, struct analysis *an,

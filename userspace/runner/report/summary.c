@@ -308,13 +308,14 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 	g_autofree char *file_operations = report_file_operations_text(an);
 	g_autofree char *leaks = report_leaks_text(dir, an, FALSE);
 	g_autofree char *oracle = report_oracle_text(an);
+	g_autofree char *locks = report_locks_text(an);
 	GString *out = g_string_new(NULL);
 	guint op, folders, left_out;
 
 	g_string_append_printf(out, "\n%s on %s", analysis_run_word(an, "scenario", "?"),
 			       analysis_run_word(an, "target", "?"));
 	/* Nothing is measured where operations are tried. */
-	if (file_operations || leaks || oracle)
+	if (file_operations || leaks || oracle || locks)
 		g_string_append_c(out, '\n');
 	else
 		g_string_append_printf(out, ": %" G_GUINT64_FORMAT " cycles in %.2f s\n", an->cycles, an->measured_s);
@@ -329,6 +330,8 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 		g_string_append(out, leaks);
 	if (oracle)
 		g_string_append(out, oracle);
+	if (locks)
+		g_string_append(out, locks);
 	probe_notes(out, an);
 	box_notes(out, an);
 	if (an->torn)

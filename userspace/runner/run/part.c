@@ -4,6 +4,8 @@
 #include "error.h"
 #include "part.h"
 
+extern const struct part part_locks;
+
 /* One line for each; alphabetical. */
 const struct part *const parts[] = {
 	&part_exhaust,
@@ -12,6 +14,7 @@ const struct part *const parts[] = {
 	&part_images,
 	&part_inject,
 	&part_leak_hunt,
+	&part_locks,
 	&part_mount_cycles,
 	&part_oracle,
 	&part_stress,

@@ -2,6 +2,7 @@
 /* Making the target usable in the guest: its module, its type, a formatted device, a mount point. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bind.h"
 #include "error.h"
@@ -79,6 +80,8 @@ static char *bound_copy(struct run *run, const struct modbuild_module *module)
 	g_autoptr(GError) local = NULL;
 	guint bound = 0;
 
+	/* A guest that was put back has it loaded anew. */
+	unlink(path);
 	if (!run->bind_calls || !probe || !fs_mkdir(dir, 0755, &local) ||
 	    !bind_calls(module->path, probe, path, &bound, &local)) {
 		if (local)
