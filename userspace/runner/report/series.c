@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a record tells of over time. A source is a function that looks at every entry and calls chronicle_sample()
+ * for what it knows; adding one is that function and a line in the table at the end.
+ */
+#include <string.h>
+
+#include <vexlab/alloc.h>
+#include "chronicle.h"
+#include "event.h"
+#include "resources.h"
+
+static struct chron_series *series_named(struct chronicle *chron, const char *name, const char *unit)
+{
+	struct chron_series *series = g_hash_table_lookup(chron->by_name, name);
+
+	if (series)
+		return series;
+	if (chron->series->len >= CHRONICLE_SERIES_MAX) {
+		chron->left_out++;
+		return NULL;
+	}
+	series = g_new0(struct chron_series, 1);
+	series->name = g_utf8_make_valid(name, -1);
+	series->unit = unit;
+	series->stride = 1;
+	series->points = g_array_new(FALSE, FALSE, sizeof(struct chron_point));
+	g_ptr_array_add(chron->series, series);
+	g_hash_table_insert(chron->by_name, series->name, series);
+	return series;
+}
+
+/* So that a series always spans the whole run, whatever its length. */
+static void thin_out(struct chron_series *series)
+{
+	struct chron_point *points = (struct chron_point *)(void *)series->points->data;
+	guint i, n = series->points->len / 2;
+
+	for (i = 0; i < n; i++)
+		points[i] = points[2 * i];
+	g_array_set_size(series->points, n);
+	series->stride *= 2;
+}
+
+void chronicle_sample(struct chronicle *chron, const char *name, const char *unit, guint64 ns, double value)
+{
+	struct chron_series *series = series_named(chron, name, unit);
+	const struct chron_point point = { ns, value };
+
+	if (!series || ++series->skipped < series->stride)
+		return;
+	series->skipped = 0;
+	if (series->points->len >= CHRONICLE_POINTS_MAX)
+		thin_out(series);
+	g_array_append_val(series->points, point);
+}
+
+/* ---- sources ---------------------------------------------------------------------------------- */
+
+/* Snapshots of what the kernel holds: text of a step's answer. */
+static void feed_resources(struct chronicle *chron, const struct rec_entry *entry)
+{
+	VX_GUARD(resources_free) struct resources *resources = NULL;
+	const struct chron_step *step;
+	struct vx_msg_step msg;
+	guint i;
+
+	if (entry->frame.type != VX_MSG_STEP || entry->frame.length < sizeof(msg))
+		return;
+	memcpy(&msg, entry->payload, sizeof(msg));
+	step = chronicle_step(chron, msg.id);
+	if (!step || msg.err || strcmp(step->op, "resources"))
+		return;
+	resources = resources_parse((const char *)entry->payload + sizeof(msg), entry->frame.length - sizeof(msg));
+	for (i = 0; i < resources->n; i++)
+		chronicle_sample(chron, resources->items[i].name, resource_unit(resources->items[i].name),
+				 entry->stamp.realtime_ns, (double)resources->items[i].value);
+}
+
+/* What was allocated for the target and is not freed, at each checkpoint of a leak hunt. */
+static void feed_outstanding(struct chronicle *chron, const struct rec_entry *entry)
+{
+	struct vx_msg_allocs msg;
+
+	if (entry->frame.type != VX_MSG_ALLOCS || entry->frame.length < sizeof(msg))
+		return;
+	memcpy(&msg, entry->payload, sizeof(msg));
+	if (msg.err)
+		return;
+	chronicle_sample(chron, msg.source == VX_ALLOCS_CALLS ? "outstanding.calls" : "outstanding.traced", "objects",
+			 entry->stamp.realtime_ns, (double)msg.objects);
+}
+
+/* The guest's own count of what it has sent: where it stands still, nothing happened, or nobody lived. */
+static void feed_heartbeat(struct chronicle *chron, const struct rec_entry *entry)
+{
+	struct vx_msg_heartbeat beat;
+
+	if (entry->frame.type != VX_MSG_HEARTBEAT || entry->frame.length < sizeof(beat))
+		return;
+	memcpy(&beat, entry->payload, sizeof(beat));
+	chronicle_sample(chron, "agent.events", "events", entry->stamp.realtime_ns, (double)beat.sent_events);
+}
+
+/* Bytes that an operation took and has not given back: measured where the slab probes are on. */
+static void feed_slab(struct chronicle *chron, const struct rec_entry *entry)
+{
+	struct vx_event_iter iter;
+	const struct vx_event *event;
+
+	if (entry->frame.type != VX_MSG_EVENTS)
+		return;
+	vx_event_iter_init(&iter, entry->payload, entry->frame.length);
+	while ((event = vx_event_iter_next(&iter))) {
+		const struct vx_event_fsop *op = (const struct vx_event_fsop *)event;
+		g_autofree char *name = NULL;
+
+		if (event->type != VX_EVENT_FSOP || !(op->flags & VX_FSOP_SLAB_VALID))
+			continue;
+		name = g_strdup_printf("slabgain.%s", vx_op_name(op->op));
+		chronicle_sample(chron, name, "bytes", entry->stamp.realtime_ns, (double)op->slab_bytes);
+	}
+}
+
+static void (*const sources[])(struct chronicle *chron, const struct rec_entry *entry) = {
+	feed_resources, feed_outstanding, feed_heartbeat, feed_slab,
+};
+
+void chronicle_feed_series(struct chronicle *chron, const struct rec_entry *entry)
+{
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(sources); i++)
+		sources[i](chron, entry);
+}
+
+gboolean chron_series_varies(const struct chron_series *series)
+{
+	guint i;
+
+	for (i = 1; i < series->points->len; i++)
+		if (g_array_index(series->points, struct chron_point, i).value !=
+		    g_array_index(series->points, struct chron_point, 0).value)
+			return TRUE;
+	return FALSE;
+}
