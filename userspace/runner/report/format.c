@@ -69,7 +69,7 @@ GString *report_format_make(const struct report_format *format, const char *dir,
 			    const struct verdict *v, GError **error)
 {
 	VX_GUARD(chronicle_free) struct chronicle *chron = chronicle_read(dir, error);
-	const struct report_view view = { dir, an, v, chron };
+	const struct report_view view = { .dir = dir, .an = an, .v = v, .chron = chron };
 	GString *out;
 
 	if (!chron)
@@ -96,7 +96,7 @@ static gboolean write_one(const struct report_format *format, const struct repor
 gboolean report_format_write(const char *dir, const struct analysis *an, const struct verdict *v, GError **error)
 {
 	VX_GUARD(chronicle_free) struct chronicle *chron = chronicle_read(dir, error);
-	const struct report_view view = { dir, an, v, chron };
+	const struct report_view view = { .dir = dir, .an = an, .v = v, .chron = chron };
 	const struct report_format *format;
 
 	if (!chron)

@@ -149,11 +149,42 @@ const char *text_time(char *buf, gsize size, guint64 ns)
 	return buf;
 }
 
+/* Caller frees. */
+static char *quoted_word(const char *text)
+{
+	g_autofree char *plain = text_plain(text);
+
+	return *plain && !strpbrk(plain, " '\"$&;|<>()*?[]\\`~#!{}") ? g_steal_pointer(&plain) : g_shell_quote(plain);
+}
+
 char *text_replay(const char *dir, const struct finding *finding)
 {
 	const guint number = evidence_number(finding);
-	g_autofree char *plain = text_plain(dir), *quoted = g_shell_quote(plain);
+	g_autofree char *quoted = quoted_word(dir);
 
-	return number ? g_strdup_printf("vexlab replay %s %u", strpbrk(plain, " '\"$&;|<>()*?[]\\`~#!{}") ? quoted :
-					plain, number) : NULL;
+	return number ? g_strdup_printf("vexlab replay %s %u", quoted, number) : NULL;
+}
+
+char *text_run_again(const struct analysis *an)
+{
+	static const struct { const char *key, *option; } words[] = {
+		{ "target", "--target" }, { "source", "--source" }, { "scenario", "--scenario" },
+		{ "module_params", "--module-params" }, { "mount_options", "--mount-options" },
+	};
+	GString *out = g_string_new("vexlab run");
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(words); i++) {
+		const char *word = analysis_run_word(an, words[i].key, "");
+		g_autofree char *quoted = quoted_word(word);
+
+		if (*word)
+			g_string_append_printf(out, " %s %s", words[i].option, quoted);
+	}
+	g_string_append_printf(out, " --cycles %" JSON_INTEGER_FORMAT " --seed %" JSON_INTEGER_FORMAT,
+			       json_integer_value(json_object_get(an->run, "cycles")),
+			       json_integer_value(json_object_get(an->run, "seed")));
+	if (!strcmp(analysis_run_word(an, "mount_api", ""), "fsmount"))
+		g_string_append(out, " --fsmount");
+	return g_string_free(out, FALSE);
 }

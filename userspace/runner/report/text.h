@@ -6,7 +6,7 @@
 #ifndef VEXLAB_REPORT_TEXT_H
 #define VEXLAB_REPORT_TEXT_H
 
-#include <glib.h>
+#include "analysis.h"
 
 /* As report_printable(), and what turns a line's direction or is no character is made visible too. Caller frees. */
 char *text_plain(const char *text);
@@ -29,7 +29,8 @@ void text_json(GString *out, const char *text);
 const char *text_time(char *buf, gsize size, guint64 ns);
 
 /* What to type to see a finding again: "vexlab replay RUN 1", NULL: it has no evidence of its own. Caller frees. */
-struct finding;
 char *text_replay(const char *dir, const struct finding *finding);
+/* What to type to do the whole run once more, by the same seed: "vexlab run --target ext4 ...". Caller frees. */
+char *text_run_again(const struct analysis *an);
 
 #endif
