@@ -271,5 +271,6 @@ struct chronicle *chronicle_read(const char *dir, GError **error)
 		note_entry(chron, &entry);
 	end_open_step(chron, chron->end_ns);
 	place_ops(chron);
+	chronicle_sample_ops(chron);
 	return chron;
 }

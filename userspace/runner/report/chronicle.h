@@ -100,5 +100,7 @@ void chronicle_sample(struct chronicle *chronicle, const char *name, const char 
 gboolean chron_series_varies(const struct chron_series *series);
 /* Feeds one entry to all sources of samples; a step's answer after the step itself was noted. */
 void chronicle_feed_series(struct chronicle *chronicle, const struct rec_entry *entry);
+/* What the operations themselves tell, once each has its moment. */
+void chronicle_sample_ops(struct chronicle *chronicle);
 
 #endif

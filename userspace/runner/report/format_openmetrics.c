@@ -54,7 +54,7 @@ static void number(GString *out, double value)
 {
 	char buf[G_ASCII_DTOSTR_BUF_SIZE];
 
-	g_string_append_printf(out, "} %s\n", g_ascii_formatd(buf, sizeof(buf), "%.17g", value));
+	g_string_append_printf(out, "} %s\n", g_ascii_formatd(buf, sizeof(buf), "%.15g", value));
 }
 
 static void gauge(GString *out, const struct report_view *view, const char *name, const char *unit, const char *help,

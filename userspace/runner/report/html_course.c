@@ -113,6 +113,8 @@ static void lives(const struct course *c, double y)
 	guint told = 0, i;
 
 	lane_name(c, y, "guest");
+	if (marks->len && !strcmp(g_array_index(marks, struct chron_mark, 0).event, "ready"))
+		guest_block(c, y, c->view->chron->begin_ns, g_array_index(marks, struct chron_mark, 0).ns, "s0", "being started");
 	for (i = 0; i < marks->len && told < MARKS_MAX; i++) {
 		const struct chron_mark *mark = &g_array_index(marks, struct chron_mark, i);
 
@@ -189,7 +191,7 @@ static void findings(const struct course *c, double y)
 static guint rank(const struct chron_series *series)
 {
 	static const char *const families[] = {
-		"cpu", "memory", "pressure", "io", "disk", "net", "outstanding", "slabgain", "agent", "refs", "caches", "slab",
+		"latency", "cpu", "memory", "pressure", "io", "disk", "net", "outstanding", "slabgain", "agent", "refs", "caches", "slab",
 		"pages", "vmalloc", "inodes", "dentries",
 	};
 	guint i;
@@ -230,7 +232,7 @@ static const char *value_text(char *buf, gsize size, double value, const char *u
 	else if (!strcmp(unit, "bytes") && fabs(value) >= 10240)
 		g_snprintf(buf, size, "%.1f KiB", value / 1024);
 	else
-		g_snprintf(buf, size, "%.6g %s", value, unit);
+		g_snprintf(buf, size, fabs(value) >= 1000 ? "%.0f %s" : "%.4g %s", value, unit);
 	return buf;
 }
 
@@ -287,7 +289,8 @@ static void recoveries(const struct course *c, double top)
 
 static void legend(GString *out)
 {
-	g_string_append(out, "<ul class=\"key\"><li><i style=\"background:var(--good)\"></i>guest alive</li>"
+	g_string_append(out, "<ul class=\"key\"><li><i style=\"background:var(--idle)\"></i>guest being started</li>"
+			"<li><i style=\"background:var(--good)\"></i>alive</li>"
 			"<li><i style=\"background:var(--warn)\"></i>being brought back</li>"
 			"<li><i style=\"background:var(--bad)\"></i>lost, failed; finding High or Critical (outlined)</li>"
 			"<li>dotted red line: a crash</li></ul>\n");

@@ -62,15 +62,17 @@ static void frame_row(GString *out, const struct symbolizer *sym, const struct s
 	g_string_append(out, hot ? "</span>\n" : "\n");
 }
 
+/* A report says the guilty frame again behind its stack. */
 static void stack(GString *out, const struct symbolizer *sym, const struct finding *finding)
 {
+	g_autoptr(GHashTable) told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	guint frames = 0, i;
 
 	for (i = 0; i < finding->lines->len && frames < FRAMES_MAX; i++) {
 		VX_GUARD(stack_frame_free) struct stack_frame *frame =
 			stack_frame_parse(g_ptr_array_index(finding->lines, i));
 
-		if (!frame)
+		if (!frame || !g_hash_table_add(told, g_strdup_printf("%s+%" G_GUINT64_FORMAT, frame->function, frame->offset)))
 			continue;
 		if (!frames++)
 			g_string_append(out, "<h3>Stack</h3><pre>");
@@ -88,7 +90,7 @@ static void console(GString *out, const struct finding *finding)
 
 	if (!n)
 		return;
-	g_string_append_printf(out, "<h3>%s</h3><pre tabindex=\"0\">", finding->kind ? "Console" : "What is known of it");
+	g_string_append(out, "<h3>Evidence</h3><pre tabindex=\"0\">");
 	for (i = 0; i < n; i++) {
 		g_autofree char *cut = g_strndup(g_ptr_array_index(finding->lines, i), LINE_BYTES);
 
@@ -100,9 +102,10 @@ static void console(GString *out, const struct finding *finding)
 	g_string_append(out, "</pre>\n");
 }
 
-static const char *outcome(const struct chron_step *step)
+static void outcome(GString *out, const struct chron_step *step)
 {
-	return !step->answered ? "no answer" : step->err ? vx_step_err_text(step->err) : "ok";
+	html_cell_printf(out, NULL, "%s%s", !step->answered ? "no answer" : step->err ? vx_step_err_text(step->err) : "ok",
+			 step->err && step->may_fail ? ", as it may" : "");
 }
 
 static void steps_before(GString *out, const struct report_view *view, const struct finding *finding)
@@ -122,7 +125,7 @@ static void steps_before(GString *out, const struct report_view *view, const str
 		html_cell(out, "soft", step->phase);
 		html_cell_printf(out, "n", "%" G_GUINT64_FORMAT, step->cycle);
 		html_cell_printf(out, "n", "%.3f", html_seconds(view, step->begin_ns));
-		html_cell(out, NULL, outcome(step));
+		outcome(out, step);
 		g_string_append(out, "</tr>\n");
 	}
 	g_string_append(out, "</tbody></table></div>\n");
@@ -138,6 +141,8 @@ static void one_finding(GString *out, const struct report_view *view, const stru
 	g_string_append(out, " <span class=\"t\">");
 	text_xml(out, finding->title);
 	g_string_append(out, "</span>");
+	if (finding->blame == BLAME_ENVIRONMENT)
+		g_string_append(out, " <span class=\"tag\">environment</span>");
 	if (one->times > 1)
 		g_string_append_printf(out, " <span class=\"soft\">× %" G_GUINT64_FORMAT "</span>", one->times);
 	if (finding->location) {

@@ -77,7 +77,7 @@ static void percentile(GString *out, const struct axis *axis, double y, double t
 	const double x = axis_at(axis, (double)ns);
 
 	svg_line(out, x, top + lift, x, y, "mark");
-	svg_text(out, x + 4, top + lift + 9, "tick", text);
+	svg_text(out, x > RIGHT - 100 ? x - 4 : x + 4, top + lift + 9, x > RIGHT - 100 ? "tick end" : "tick", text);
 }
 
 static void distribution(GString *out, const char *name, const struct shown *s, const struct dist *d)

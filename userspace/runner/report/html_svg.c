@@ -18,12 +18,29 @@ double axis_at(const struct axis *axis, double value)
 	return axis->from + CLAMP(part, 0, 1) * (axis->to - axis->from);
 }
 
+/* Of 1, 2, 5, 10, ... the next below or above. */
+static double round_to(double value, gboolean up)
+{
+	static const double digits[] = { 1, 2, 5, 10 };
+	const double decade = pow(10, floor(log10(value) + 1e-9));
+	guint i;
+
+	if (up) {
+		for (i = 0; i < G_N_ELEMENTS(digits) - 1 && decade * digits[i] < value; i++)
+			;
+		return decade * digits[i];
+	}
+	for (i = G_N_ELEMENTS(digits) - 1; i && decade * digits[i] > value * 1.000001; i--)
+		;
+	return decade * digits[i];
+}
+
 struct axis axis_log(double lo, double hi, double from, double to)
 {
-	struct axis axis = { pow(10, floor(log10(MAX(lo, 1)))), pow(10, ceil(log10(MAX(hi, 1)))), from, to, TRUE };
+	struct axis axis = { round_to(MAX(lo, 1), FALSE), round_to(MAX(hi, 1), TRUE), from, to, TRUE };
 
-	if (axis.hi <= axis.lo)
-		axis.hi = axis.lo * 10;
+	if (axis.hi <= axis.lo * 1.5)
+		axis.hi = round_to(axis.lo * 1.5, TRUE);
 	return axis;
 }
 
@@ -92,6 +109,16 @@ static gboolean is_named(const struct axis *axis, int digit)
 	return digit == 1 || (decades < 2.5 && (digit == 2 || digit == 5));
 }
 
+static double first_decade(const struct axis *axis)
+{
+	return pow(10, floor(log10(axis->lo) + 1e-9));
+}
+
+static gboolean is_within(const struct axis *axis, double value)
+{
+	return value >= axis->lo * .999 && value <= axis->hi * 1.001;
+}
+
 static const char *tick_ns(char *buf, gsize size, double ns)
 {
 	static const char *const units[] = { "ns", "µs", "ms", "s" };
@@ -109,11 +136,11 @@ void svg_axis_ns(GString *out, const struct axis *axis, double y, double top)
 	char buf[32];
 	int digit;
 
-	for (decade = axis->lo; decade <= axis->hi * 1.001; decade *= 10)
+	for (decade = first_decade(axis); decade <= axis->hi * 1.001; decade *= 10)
 		for (digit = 1; digit < 10; digit++) {
 			const double x = axis_at(axis, decade * digit);
 
-			if (decade * digit > axis->hi * 1.001 || !is_named(axis, digit))
+			if (!is_within(axis, decade * digit) || !is_named(axis, digit))
 				continue;
 			svg_line(out, x, top, x, y, "grid");
 			svg_text(out, x, y + 16, "tick mid", tick_ns(buf, sizeof(buf), decade * digit));
@@ -126,11 +153,11 @@ void svg_axis_ns_left(GString *out, const struct axis *axis, double x, double ri
 	char buf[32];
 	int digit;
 
-	for (decade = axis->lo; decade <= axis->hi * 1.001; decade *= 10)
+	for (decade = first_decade(axis); decade <= axis->hi * 1.001; decade *= 10)
 		for (digit = 1; digit < 10; digit++) {
 			const double y = axis_at(axis, decade * digit);
 
-			if (decade * digit > axis->hi * 1.001 || !is_named(axis, digit))
+			if (!is_within(axis, decade * digit) || !is_named(axis, digit))
 				continue;
 			svg_line(out, x, y, right, y, "grid");
 			svg_text(out, x - 6, y + 4, "tick end", tick_ns(buf, sizeof(buf), decade * digit));

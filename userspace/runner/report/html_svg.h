@@ -13,7 +13,7 @@ struct axis {
 };
 
 double axis_at(const struct axis *axis, double value);
-/* A logarithmic one from a power of ten to another that has both. */
+/* A logarithmic one with round ends that has both. */
 struct axis axis_log(double lo, double hi, double from, double to);
 
 /* A picture with its name and what it shows for those who do not see it. */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "evidence_priv.h"
 #include "html.h"
 #include "report.h"
 #include "text.h"
@@ -71,8 +72,30 @@ static guint times(const struct analysis *an, const struct finding *finding)
 	return n;
 }
 
-static void who(GString *out, const struct finding *finding)
+/* Of one without a folder nobody has looked for its line of source yet. Caller frees. */
+static char *location(const struct report_view *view, const struct finding *finding)
 {
+	VX_GUARD(symbolizer_free) struct symbolizer *sym = NULL;
+	char *place = g_strdup(finding->location);
+	guint i;
+
+	for (i = 0; !place && finding->function && i < finding->lines->len; i++) {
+		VX_GUARD(stack_frame_free) struct stack_frame *frame =
+			stack_frame_parse(g_ptr_array_index(finding->lines, i));
+
+		if (!frame || !frame->module || strcmp(frame->function, finding->function))
+			continue;
+		if (!sym)
+			sym = evidence_symbolizer(view->dir, view->an);
+		place = evidence_place(sym, frame);
+	}
+	return place;
+}
+
+static void who(GString *out, const struct report_view *view, const struct finding *finding)
+{
+	g_autofree char *place = location(view, finding);
+
 	g_string_append_printf(out, "the %s", blame_name(finding->blame));
 	if (finding->module)
 		text_xml_printf(out, " %s", finding->module);
@@ -81,9 +104,9 @@ static void who(GString *out, const struct finding *finding)
 		text_xml(out, finding->function);
 		g_string_append(out, "</code>");
 	}
-	if (finding->location) {
+	if (place) {
 		g_string_append(out, " at <code>");
-		text_xml(out, finding->location);
+		text_xml(out, place);
 		g_string_append(out, "</code>");
 	}
 	g_string_append(out, "</dd>");
@@ -129,7 +152,7 @@ static void broken(GString *out, const struct report_view *view, const struct fi
 		g_string_append_printf(out, " <a href=\"#findings\">and %u more</a>", view->an->findings->len - n);
 	g_string_append(out, "</dd>");
 	term(out, "Whose fault");
-	who(out, finding);
+	who(out, view, finding);
 	term(out, "When");
 	when(out, view, finding);
 }
@@ -186,7 +209,10 @@ static void tiles(GString *out, const struct analysis *an)
 	if (an->measurements)
 		tile(out, an->violations ? "warn" : "", "operations above their threshold", "%" G_GUINT64_FORMAT " / %"
 		     G_GUINT64_FORMAT, an->violations, an->measurements);
-	tile(out, an->lost ? "warn" : "", "records lost", "%s%" G_GUINT64_FORMAT, an->lives_unflushed ? "≥ " : "", an->lost);
+	if (an->lives_unflushed && !an->lost)
+		tile(out, "warn", "records lost", "not known");
+	else
+		tile(out, an->lost ? "warn" : "", "records lost", "%" G_GUINT64_FORMAT, an->lost);
 	g_string_append(out, "</ul>\n");
 }
 

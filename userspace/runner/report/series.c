@@ -45,10 +45,13 @@ static void thin_out(struct chron_series *series)
 void chronicle_sample(struct chronicle *chron, const char *name, const char *unit, guint64 ns, double value)
 {
 	struct chron_series *series = series_named(chron, name, unit);
-	const struct chron_point point = { ns, value };
+	struct chron_point point = { ns, value };
 
 	if (!series || ++series->skipped < series->stride)
 		return;
+	/* Records come by CPU, and a host's clock may be set back. */
+	if (series->points->len)
+		point.ns = MAX(ns, g_array_index(series->points, struct chron_point, series->points->len - 1).ns);
 	series->skipped = 0;
 	if (series->points->len >= CHRONICLE_POINTS_MAX)
 		thin_out(series);
@@ -102,28 +105,8 @@ static void feed_heartbeat(struct chronicle *chron, const struct rec_entry *entr
 	chronicle_sample(chron, "agent.events", "events", entry->stamp.realtime_ns, (double)beat.sent_events);
 }
 
-/* Bytes that an operation took and has not given back: measured where the slab probes are on. */
-static void feed_slab(struct chronicle *chron, const struct rec_entry *entry)
-{
-	struct vx_event_iter iter;
-	const struct vx_event *event;
-
-	if (entry->frame.type != VX_MSG_EVENTS)
-		return;
-	vx_event_iter_init(&iter, entry->payload, entry->frame.length);
-	while ((event = vx_event_iter_next(&iter))) {
-		const struct vx_event_fsop *op = (const struct vx_event_fsop *)event;
-		g_autofree char *name = NULL;
-
-		if (event->type != VX_EVENT_FSOP || !(op->flags & VX_FSOP_SLAB_VALID))
-			continue;
-		name = g_strdup_printf("slabgain.%s", vx_op_name(op->op));
-		chronicle_sample(chron, name, "bytes", entry->stamp.realtime_ns, (double)op->slab_bytes);
-	}
-}
-
 static void (*const sources[])(struct chronicle *chron, const struct rec_entry *entry) = {
-	feed_resources, feed_outstanding, feed_heartbeat, feed_slab,
+	feed_resources, feed_outstanding, feed_heartbeat,
 };
 
 void chronicle_feed_series(struct chronicle *chron, const struct rec_entry *entry)
@@ -132,6 +115,23 @@ void chronicle_feed_series(struct chronicle *chron, const struct rec_entry *entr
 
 	for (i = 0; i < G_N_ELEMENTS(sources); i++)
 		sources[i](chron, entry);
+}
+
+/* Bytes gained are known where the slab probes were on. */
+void chronicle_sample_ops(struct chronicle *chron)
+{
+	guint i;
+
+	for (i = 0; i < chron->ops->len; i++) {
+		const struct chron_op *op = &g_array_index(chron->ops, struct chron_op, i);
+		g_autofree char *latency = g_strdup_printf("latency.%s", vx_op_name(op->op));
+		g_autofree char *slab = g_strdup_printf("slabgain.%s", vx_op_name(op->op));
+
+		if (!op->err)
+			chronicle_sample(chron, latency, "ms", op->at_ns, (double)op->total_ns / 1e6);
+		if (op->flags & VX_FSOP_SLAB_VALID)
+			chronicle_sample(chron, slab, "bytes", op->at_ns, (double)op->slab_bytes);
+	}
 }
 
 gboolean chron_series_varies(const struct chron_series *series)
