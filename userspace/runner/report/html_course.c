@@ -236,16 +236,33 @@ static const char *value_text(char *buf, gsize size, double value, const char *u
 	return buf;
 }
 
+/* Was the guest another one at `ns` than before? *mark is how far the turns have been looked through. */
+static gboolean has_turned(const struct course *c, guint64 ns, guint *mark)
+{
+	const GArray *marks = c->view->chron->marks;
+	gboolean turned = FALSE;
+
+	for (; *mark < marks->len && g_array_index(marks, struct chron_mark, *mark).ns <= ns; ++*mark)
+		turned = turned || !strcmp(g_array_index(marks, struct chron_mark, *mark).event, "restored");
+	return turned;
+}
+
+/* Broken where the guest was: what the next one has does not follow from what the last one had. */
 static void line(const struct course *c, const struct chron_series *series, const struct axis *axis)
 {
 	const guint step = MAX(series->points->len / POINTS_MAX, 1);
-	guint i;
+	guint mark = 0, i;
 
 	g_string_append(c->out, "<path class=\"plot\" d=\"");
 	for (i = 0; i < series->points->len; i += step) {
 		const struct chron_point *point = &g_array_index(series->points, struct chron_point, i);
+		const double x = x_of(c, point->ns), y = axis_at(axis, point->value);
 
-		g_string_append_printf(c->out, "%c%.1f %.1f", i ? 'L' : 'M', x_of(c, point->ns), axis_at(axis, point->value));
+		/* A line of no length is a dot. */
+		if (has_turned(c, point->ns, &mark) || !i)
+			g_string_append_printf(c->out, "M%.1f %.1fh0", x, y);
+		else
+			g_string_append_printf(c->out, "L%.1f %.1f", x, y);
 	}
 	g_string_append(c->out, "\"/>\n");
 }
@@ -262,7 +279,6 @@ static void strip(const struct course *c, const struct chron_series *series, dou
 		axis.lo = MIN(axis.lo, value);
 		axis.hi = MAX(axis.hi, value);
 	}
-	svg_rect(c->out, LEFT, y, RIGHT - LEFT, STRIP - 4, "bed", 1, NULL);
 	svg_text(c->out, LEFT - 10, y + STRIP / 2 + 2, "lab end", series->name);
 	svg_text(c->out, RIGHT + 6, y + 12, "tick", value_text(high, sizeof(high), axis.hi, series->unit));
 	svg_text(c->out, RIGHT + 6, y + STRIP - 7, "tick", value_text(low, sizeof(low), axis.lo, series->unit));
@@ -313,6 +329,8 @@ void html_course(GString *out, const struct report_view *view)
 	html_open(out, "course", "Course of the run", "Seconds since its begin, on the host's clock. Rest the pointer on anything to read "
 		  "what it is.");
 	svg_open(out, WIDTH, c.bottom + 24, "Course of the run", about);
+	for (i = 0; i < strips; i++)
+		svg_rect(out, LEFT, first + i * STRIP, RIGHT - LEFT, STRIP - 4, "bed", 1, NULL);
 	svg_axis_s(out, &c.time, c.bottom, top);
 	recoveries(&c, top);
 	phases(&c, top);
