@@ -7,7 +7,7 @@
 #include <math.h>
 
 /* Text without control bytes, non-characters and what turns a line's direction. */
-static void expect_printable(const char *text)
+static inline void expect_printable(const char *text)
 {
 	const char *p;
 
@@ -25,7 +25,7 @@ static void expect_printable(const char *text)
 
 /* ---- HTML ------------------------------------------------------------------------------ */
 
-static gboolean is_among(const char *name, const char *const *list)
+static inline gboolean is_among(const char *name, const char *const *list)
 {
 	for (; *list; list++)
 		if (!strcmp(name, *list))
@@ -34,7 +34,7 @@ static gboolean is_among(const char *name, const char *const *list)
 }
 
 /* A name of letters, digits and '-'; `p` behind it. */
-static char *read_name(const char **p)
+static inline char *read_name(const char **p)
 {
 	const char *from = *p;
 
@@ -44,7 +44,7 @@ static char *read_name(const char **p)
 }
 
 /* name="value" ... up to '>': quoted, nothing that runs, no address but of this page. */
-static void read_attributes(const char **p)
+static inline void read_attributes(const char **p)
 {
 	static const char *const known[] = {
 		"id", "class", "role", "lang", "charset", "name", "content", "http-equiv", "href", "scope", "style", "open",
@@ -72,7 +72,7 @@ static void read_attributes(const char **p)
 	}
 }
 
-static void read_tag(const char **p, GPtrArray *open)
+static inline void read_tag(const char **p, GPtrArray *open)
 {
 	static const char *const known[] = {
 		"html", "head", "meta", "title", "style", "body", "a", "nav", "b", "main", "header", "div", "svg", "circle", "text",
@@ -105,7 +105,7 @@ static void read_tag(const char **p, GPtrArray *open)
 }
 
 /* Only elements and attributes of ours, balanced: what a guest said opens none. */
-static void read_html(const char *text)
+static inline void read_html(const char *text)
 {
 	static const char doctype[] = "<!DOCTYPE html>\n";
 	g_autoptr(GPtrArray) open = g_ptr_array_new_with_free_func(g_free);
@@ -125,7 +125,7 @@ static void read_html(const char *text)
 
 /* ---- XML: GLib's reader, which knows no document type and no entities of its own ------------ */
 
-static void read_xml(const char *text)
+static inline void read_xml(const char *text)
 {
 	const GMarkupParser parser = { 0 };
 	GMarkupParseContext *context = g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, NULL, NULL);
@@ -139,7 +139,7 @@ static void read_xml(const char *text)
 /* ---- Markdown --------------------------------------------------------------------------------- */
 
 /* Bars that are not escaped, and whether every code span is closed. */
-static guint read_cells(const char *line)
+static inline guint read_cells(const char *line)
 {
 	gboolean code = FALSE;
 	guint bars = 0;
@@ -158,7 +158,7 @@ static guint read_cells(const char *line)
 	return bars;
 }
 
-static void read_markdown(const char *text)
+static inline void read_markdown(const char *text)
 {
 	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 	guint columns = 0, i;
@@ -180,7 +180,7 @@ static void read_markdown(const char *text)
 /* ---- KTAP ---------------------------------------------------------------------------------------- */
 
 /* Of one level: version, subtest's name, plan, results numbered from 1; returns how many are not ok. */
-static guint ktap_level(char **lines, guint *at, guint depth, guint *failures)
+static inline guint ktap_level(char **lines, guint *at, guint depth, guint *failures)
 {
 	g_autofree char *indent = g_strnfill(4 * depth, ' ');
 	guint plan = 0, n = 0, bad = 0;
@@ -218,7 +218,7 @@ static guint ktap_level(char **lines, guint *at, guint depth, guint *failures)
 }
 
 /* Tests that are not ok, parents not counted. */
-static guint ktap_failures(const char *text)
+static inline guint ktap_failures(const char *text)
 {
 	g_autofree char *cut = g_strndup(text, strlen(text) - 1);
 	g_auto(GStrv) lines = g_strsplit(cut, "\n", -1);
@@ -230,14 +230,14 @@ static guint ktap_failures(const char *text)
 	return failures;
 }
 
-static void read_ktap(const char *text)
+static inline void read_ktap(const char *text)
 {
 	(void)ktap_failures(text);
 }
 
 /* ---- JSON ----------------------------------------------------------------------------------------- */
 
-static json_t *read_json(const char *text)
+static inline json_t *read_json(const char *text)
 {
 	json_error_t error;
 	json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
@@ -247,7 +247,7 @@ static json_t *read_json(const char *text)
 	return json;
 }
 
-static const char *member(const json_t *json, const char *key)
+static inline const char *member(const json_t *json, const char *key)
 {
 	const char *text = json_string_value(json_object_get(json, key));
 
@@ -256,7 +256,7 @@ static const char *member(const json_t *json, const char *key)
 }
 
 /* What the schema cannot say: whoever is referred to is there, ids are unique. */
-static void read_kcidb(const char *text)
+static inline void read_kcidb(const char *text)
 {
 	g_autoptr(GHashTable) ids = g_hash_table_new(g_str_hash, g_str_equal);
 	json_t *json = read_json(text), *one;
@@ -282,12 +282,12 @@ static void read_kcidb(const char *text)
 
 /* ---- trace: in order; slices of a track within each other or apart; both ends of asynchronous ones ---- */
 
-static gint64 ns_of(const json_t *event, const char *key)
+static inline gint64 ns_of(const json_t *event, const char *key)
 {
 	return llround(json_number_value(json_object_get(event, key)) * 1000);
 }
 
-static void nest(GArray *stack, gint64 begin, gint64 end)
+static inline void nest(GArray *stack, gint64 begin, gint64 end)
 {
 	while (stack->len && g_array_index(stack, gint64, stack->len - 1) <= begin)
 		g_array_set_size(stack, stack->len - 1);
@@ -297,7 +297,7 @@ static void nest(GArray *stack, gint64 begin, gint64 end)
 	g_array_append_val(stack, end);
 }
 
-static void read_trace(const char *text)
+static inline void read_trace(const char *text)
 {
 	json_t *json = read_json(text), *event;
 	g_autoptr(GHashTable) open = g_hash_table_new(g_str_hash, g_str_equal);
@@ -332,7 +332,7 @@ static void read_trace(const char *text)
 /* ---- OpenMetrics -------------------------------------------------------------------------------- */
 
 /* Of "name{labels} value": the labels' end, strings and escapes respected. */
-static const char *labels_end(const char *p)
+static inline const char *labels_end(const char *p)
 {
 	gboolean quoted = FALSE;
 
@@ -346,7 +346,7 @@ static const char *labels_end(const char *p)
 	return p;
 }
 
-static void read_openmetrics(const char *text)
+static inline void read_openmetrics(const char *text)
 {
 	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 	const guint n = g_strv_length(lines);
@@ -387,7 +387,7 @@ static void read_openmetrics(const char *text)
 /* ---- CSV --------------------------------------------------------------------------------------------- */
 
 /* Fields of a row; `p` behind its CR LF. */
-static guint csv_row(const char **p)
+static inline guint csv_row(const char **p)
 {
 	guint fields = 1;
 
@@ -410,7 +410,7 @@ static guint csv_row(const char **p)
 	return fields;
 }
 
-static guint csv_rows(const char *text)
+static inline guint csv_rows(const char *text)
 {
 	guint columns = csv_row(&text), rows = 1;
 
@@ -419,7 +419,7 @@ static guint csv_rows(const char *text)
 	return rows;
 }
 
-static void read_csv(const char *text)
+static inline void read_csv(const char *text)
 {
 	assert_true(csv_rows(text) >= 1);
 }

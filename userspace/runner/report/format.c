@@ -93,10 +93,12 @@ static gboolean write_one(const struct report_format *format, const struct repor
 	return FALSE;
 }
 
+/* They are read anywhere: what is to be typed has the whole path. */
 gboolean report_format_write(const char *dir, const struct analysis *an, const struct verdict *v, GError **error)
 {
 	VX_GUARD(chronicle_free) struct chronicle *chron = chronicle_read(dir, error);
-	const struct report_view view = { .dir = dir, .an = an, .v = v, .chron = chron };
+	g_autofree char *whole = g_canonicalize_filename(dir, NULL);
+	const struct report_view view = { .dir = whole, .an = an, .v = v, .chron = chron };
 	const struct report_format *format;
 
 	if (!chron)

@@ -90,9 +90,10 @@ static void append_args(GString *json, const struct chron_op *op)
 	g_string_append_c(json, '}');
 }
 
-/* Both ends at once, so that neither is without the other. */
+/* Both ends at once, so that neither is without the other; nothing outlasts the run, whatever a guest says. */
 static void add_async(struct trace *t, const char *name, guint64 at, guint64 ns, const struct chron_op *op)
 {
+	const guint64 run_end = since(t, t->view->chron->end_ns);
 	GString *begin = event("b", "work", name, TRACK_STEPS), *end = event("e", "work", name, TRACK_STEPS);
 
 	g_string_append_printf(begin, ",\"id\":\"%u\"", t->async);
@@ -104,8 +105,9 @@ static void add_async(struct trace *t, const char *name, guint64 at, guint64 ns,
 		g_string_free(end, TRUE);
 		return;
 	}
+	at = MIN(at, run_end);
 	add(t, at, 0, FALSE, 2, begin);
-	add(t, at + MIN(ns, G_MAXUINT64 - at), 0, FALSE, 2, end);
+	add(t, at + MIN(ns, run_end - at), 0, FALSE, 2, end);
 }
 
 static gboolean fits(const struct trace *t, const struct chron_op *op, guint64 at, guint64 free_from)
