@@ -247,6 +247,64 @@ static void trace_nests(void **state)
 	expect_has(crash, "\"cat\":\"finding\",\"name\":\"BUG: ");
 }
 
+/* However long a series is, a single spike in it stays, and so do its ends. */
+static void series_keep_their_spikes(void **state)
+{
+	VX_GUARD(chronicle_free) struct chronicle *chron = NULL;
+	const struct chron_series *series;
+	double most = 0;
+	struct bed bed;
+	guint i;
+
+	bed_open(&bed);
+	make_empty(&bed);
+	chron = chronicle_read(bed.dir, NULL);
+	bed_close(&bed);
+	for (i = 0; i < 50000; i++)
+		chronicle_sample(chron, "memory.free", "kB", i, i == 31337 ? 1000 : i % 2);
+	chronicle_end_series(chron);
+	series = g_ptr_array_index(chron->series, chron->series->len - 1);
+	assert_string_equal(series->name, "memory.free");
+	assert_true(series->points->len > 400 && series->points->len <= CHRONICLE_POINTS_MAX);
+	for (i = 0; i < series->points->len; i++) {
+		most = MAX(most, g_array_index(series->points, struct chron_point, i).value);
+		assert_true(!i || g_array_index(series->points, struct chron_point, i).ns >=
+			    g_array_index(series->points, struct chron_point, i - 1).ns);
+	}
+	assert_true(most == 1000);
+	assert_true(g_array_index(series->points, struct chron_point, 0).ns < 300);
+	assert_true(g_array_index(series->points, struct chron_point, series->points->len - 1).ns > 49700);
+}
+
+/* What a history brings is drawn; without one there is no such part. */
+static void trend_is_drawn_of_a_history(void **state)
+{
+	json_t *history = json_pack("[{s:s, s:{s:f, s:f}}, {s:s, s:{s:f, s:f}}]", "stamp", "a", "values", "score", 90.0,
+				    HOSTILE_JSON, 1.5, "stamp", "b", "values", "score", 100.0, HOSTILE_JSON, 2.5);
+	VX_GUARD(chronicle_free) struct chronicle *chron = NULL;
+	VX_GUARD(analysis_free) struct analysis *an = NULL;
+	g_autoptr(GString) text = g_string_new(NULL);
+	struct report_view view = { 0 };
+	struct verdict verdict;
+	struct bed bed;
+
+	bed_open(&bed);
+	make_good(&bed);
+	view = (struct report_view){ bed.dir, an = analysis_read(bed.dir, NULL), &verdict,
+				     chron = chronicle_read(bed.dir, NULL), NULL };
+	score_verdict(an, &verdict);
+	format_html(text, &view);
+	assert_null(strstr(text->str, "id=\"trend\""));
+	view.history = history;
+	g_string_truncate(text, 0);
+	format_html(text, &view);
+	read_html(text->str);
+	expect_has(text->str, "id=\"trend\"");
+	expect_has(text->str, "<title>score</title>");
+	bed_close(&bed);
+	json_decref(history);
+}
+
 /* The same record, the same report: nothing in it is of the moment or of the place. */
 static void reports_are_functions_of_the_record(void **state)
 {
@@ -283,6 +341,8 @@ int main(void)
 		cmocka_unit_test(openmetrics_adds_up),
 		cmocka_unit_test(csv_has_its_columns),
 		cmocka_unit_test(trace_nests),
+		cmocka_unit_test(series_keep_their_spikes),
+		cmocka_unit_test(trend_is_drawn_of_a_history),
 		cmocka_unit_test(reports_are_functions_of_the_record),
 		cmocka_unit_test(unknown_format_is_refused),
 	};

@@ -272,5 +272,6 @@ struct chronicle *chronicle_read(const char *dir, GError **error)
 	end_open_step(chron, chron->end_ns);
 	place_ops(chron);
 	chronicle_sample_ops(chron);
+	chronicle_end_series(chron);
 	return chron;
 }

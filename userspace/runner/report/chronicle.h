@@ -16,7 +16,7 @@
 #define CHRONICLE_OPS_MAX	1000000u
 #define CHRONICLE_MARKS_MAX	10000u
 #define CHRONICLE_SERIES_MAX	2048u
-#define CHRONICLE_POINTS_MAX	1024u	/* of one series: beyond, every second one is dropped */
+#define CHRONICLE_POINTS_MAX	1024u	/* of one series, a multiple of 4: beyond, of four the least and the most are left */
 #define CHRONICLE_NO_STEP	G_MAXUINT
 
 /* Strings are the run's own words, or a guest's: not printable for sure, valid UTF-8. Borrowed from the chronicle. */
@@ -64,7 +64,10 @@ struct chron_series {
 	char *name;			/* dotted words, the first of which is its family: "memory.free" */
 	const char *unit;		/* "kB", "objects"; static */
 	GArray *points;			/* struct chron_point, ascending */
-	guint stride, skipped;		/* one of `stride` is taken */
+	guint stride;			/* above 1: two points are left of twice so many samples, */
+	guint pending;			/* so many of which wait, */
+	struct chron_point low, high;	/* the least and the most of them these */
+	guint64 last_ns;
 };
 
 struct chronicle {
@@ -102,5 +105,7 @@ gboolean chron_series_varies(const struct chron_series *series);
 void chronicle_feed_series(struct chronicle *chronicle, const struct rec_entry *entry);
 /* What the operations themselves tell, once each has its moment. */
 void chronicle_sample_ops(struct chronicle *chronicle);
+/* Nothing more comes. */
+void chronicle_end_series(struct chronicle *chronicle);
 
 #endif

@@ -18,7 +18,6 @@
 #define BLOCKS_MAX	400u
 #define MARKS_MAX	300u
 #define STRIPS_MAX	12u
-#define POINTS_MAX	300u		/* drawn of a series */
 #define LETTER		6.6		/* units wide, about */
 
 struct course {
@@ -250,11 +249,10 @@ static gboolean has_turned(const struct course *c, guint64 ns, guint *mark)
 /* Broken where the guest was: what the next one has does not follow from what the last one had. */
 static void line(const struct course *c, const struct chron_series *series, const struct axis *axis)
 {
-	const guint step = MAX(series->points->len / POINTS_MAX, 1);
 	guint mark = 0, i;
 
 	g_string_append(c->out, "<path class=\"plot\" d=\"");
-	for (i = 0; i < series->points->len; i += step) {
+	for (i = 0; i < series->points->len; i++) {
 		const struct chron_point *point = &g_array_index(series->points, struct chron_point, i);
 		const double x = x_of(c, point->ns), y = axis_at(axis, point->value);
 

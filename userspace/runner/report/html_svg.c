@@ -166,9 +166,14 @@ void svg_axis_ns_left(GString *out, const struct axis *axis, double x, double ri
 
 static double nice_step(double span)
 {
+	static const double minutes[] = { 1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440 };
 	const double raw = MAX(span, 1e-6) / SECONDS_TICKS, decade = pow(10, floor(log10(raw)));
 	const double part = raw / decade;
+	guint i;
 
+	for (i = 0; raw > 30 && i < G_N_ELEMENTS(minutes); i++)
+		if (raw <= minutes[i] * 60)
+			return minutes[i] * 60;
 	return decade * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
 }
 

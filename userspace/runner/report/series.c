@@ -30,16 +30,40 @@ static struct chron_series *series_named(struct chronicle *chron, const char *na
 	return series;
 }
 
-/* So that a series always spans the whole run, whatever its length. */
+static void append_both(GArray *points, const struct chron_point *low, const struct chron_point *high)
+{
+	g_array_append_val(points, *(low->ns <= high->ns ? low : high));
+	g_array_append_val(points, *(low->ns <= high->ns ? high : low));
+}
+
+/* Of four points the least and the most are left: a series always spans the whole run, and a spike stays one. */
 static void thin_out(struct chron_series *series)
 {
-	struct chron_point *points = (struct chron_point *)(void *)series->points->data;
-	guint i, n = series->points->len / 2;
+	GArray *left = g_array_new(FALSE, FALSE, sizeof(struct chron_point));
+	guint i, k;
 
-	for (i = 0; i < n; i++)
-		points[i] = points[2 * i];
-	g_array_set_size(series->points, n);
+	for (i = 0; i + 4 <= series->points->len; i += 4) {
+		const struct chron_point *four = &g_array_index(series->points, struct chron_point, i);
+		const struct chron_point *low = four, *high = four;
+
+		for (k = 1; k < 4; k++) {
+			low = four[k].value < low->value ? &four[k] : low;
+			high = four[k].value >= high->value ? &four[k] : high;
+		}
+		append_both(left, low, high);
+	}
+	g_array_unref(series->points);
+	series->points = left;
 	series->stride *= 2;
+}
+
+static void append_pending(struct chron_series *series)
+{
+	if (series->pending)
+		append_both(series->points, &series->low, &series->high);
+	series->pending = 0;
+	if (series->points->len >= CHRONICLE_POINTS_MAX)
+		thin_out(series);
 }
 
 void chronicle_sample(struct chronicle *chron, const char *name, const char *unit, guint64 ns, double value)
@@ -47,15 +71,29 @@ void chronicle_sample(struct chronicle *chron, const char *name, const char *uni
 	struct chron_series *series = series_named(chron, name, unit);
 	struct chron_point point = { ns, value };
 
-	if (!series || ++series->skipped < series->stride)
+	if (!series)
 		return;
 	/* Records come by CPU, and a host's clock may be set back. */
-	if (series->points->len)
-		point.ns = MAX(ns, g_array_index(series->points, struct chron_point, series->points->len - 1).ns);
-	series->skipped = 0;
-	if (series->points->len >= CHRONICLE_POINTS_MAX)
-		thin_out(series);
-	g_array_append_val(series->points, point);
+	point.ns = series->last_ns = MAX(ns, series->last_ns);
+	if (series->stride == 1) {
+		g_array_append_val(series->points, point);
+		append_pending(series);
+		return;
+	}
+	if (!series->pending || value < series->low.value)
+		series->low = point;
+	if (!series->pending || value >= series->high.value)
+		series->high = point;
+	if (++series->pending >= 2 * series->stride)
+		append_pending(series);
+}
+
+void chronicle_end_series(struct chronicle *chron)
+{
+	guint i;
+
+	for (i = 0; i < chron->series->len; i++)
+		append_pending(g_ptr_array_index(chron->series, i));
 }
 
 /* ---- sources ---------------------------------------------------------------------------------- */
