@@ -115,6 +115,7 @@ run: setup
 	@$(B)/vexlab run --target '$(TARGET)' --scenario '$(SCENARIO)' $(if $(VEXFS),--source '$(VEXFS)') $(ARGS)
 
 test: setup
+	@scripts/setup.sh --tests
 	@$(MAKE) -j$(JOBS) all
 	@$(B)/vexlab guest build
 	@$(MAKE) -j$(JOBS) test-programs

@@ -8,6 +8,7 @@
 #	scripts/setup.sh            install what is missing (root, or sudo)
 #	scripts/setup.sh --check    say what is missing, change nothing; exit 69 if anything is
 #	scripts/setup.sh --print    print the commands that would be run
+#	scripts/setup.sh --tests    what only tests ask, the tools of the reports' formats; without them tests are skipped
 set -euo pipefail
 
 readonly EX_UNAVAILABLE=69 EX_NOPERM=77
@@ -27,6 +28,8 @@ BACKPORTS_PACKAGES=(
 	qemu-system-x86 qemu-system-common qemu-system-data qemu-utils
 	libvirt-dev libvirt0 libvirt-daemon-driver-qemu libvirt-daemon
 )
+# The ecosystems' own readers of what vexlab reports. promtool, too: see install_promtool().
+TEST_PACKAGES=(libxml2-utils python3-jsonschema chromium fonts-dejavu-core)
 # Newest of these that is older than this is replaced from backports.
 readonly QEMU_MIN=1:10.0 LIBVIRT_MIN=11.0
 
@@ -124,6 +127,52 @@ install_sshd() {
 	fi
 }
 
+tools_dir() { printf '%s/tools\n' "${VEXLAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vexlab}"; }
+
+# The package that has it brings a server, which would be started, and a user of its own: only this one file is taken.
+install_promtool() {
+	local dir work
+	dir=$(tools_dir)
+	if command -v promtool >/dev/null || [[ -x $dir/promtool ]]; then return 0; fi
+	work=$(mktemp -d -t vexlab-promtool.XXXXXX)
+	chmod 755 "$work"
+	(
+		cd "$work" && mkdir -p "$dir" && apt-get -qq -o Acquire::Retries=3 download prometheus &&
+			dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool &&
+			mv usr/bin/promtool "$dir/promtool"
+	) >"$work/log" 2>&1 || { say "promtool cannot be had: $(tail -n 1 "$work/log")"; rm -rf "$work"; return 1; }
+	rm -rf "$work"
+}
+
+# Never fails: a test whose tool is not there says so and is skipped.
+install_test_tools() {
+	local p missing=()
+	for p in "${TEST_PACKAGES[@]}"; do installed "$p" || missing+=("$p"); done
+	if ((${#missing[@]})); then
+		say "installing what tests ask: ${missing[*]}"
+		LOG=$(mktemp -t vexlab-setup.XXXXXX.log)
+		if (find_sudo && apt_install "${missing[@]}"); then
+			rm -f "$LOG"
+		else
+			say "cannot install ${missing[*]}: the tests that ask them will be skipped"
+		fi
+	fi
+	install_promtool || true
+}
+
+# May nothing be installed, ends this shell.
+find_sudo() {
+	SUDO=()
+	((EUID == 0)) && return 0
+	if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
+		SUDO=(sudo)
+		return 0
+	fi
+	printf 'setup: packages are missing and this user may not install them. Run:\n' >&2
+	print_commands >&2
+	exit $EX_NOPERM
+}
+
 print_commands() {
 	printf 'sudo %s\n' "$(realpath "$0")"
 	((${#BASE[@]})) && printf '# which runs: apt-get install --no-install-recommends %s\n' "${BASE[*]}"
@@ -135,11 +184,16 @@ main() {
 	local mode=${1:-install} started=$SECONDS
 
 	case $mode in
-	install | --check | --print) ;;
-	*) sed -n '2,10s/^# \{0,1\}//p' "$0"; [[ $mode == --help ]] && exit 0 || exit 64 ;;
+	install | --check | --print | --tests) ;;
+	*) sed -n '2,11s/^# \{0,1\}//p' "$0"; [[ $mode == --help ]] && exit 0 || exit 64 ;;
 	esac
 	command -v dpkg-query >/dev/null || die "this is not Debian: install by hand what $0 lists" $EX_UNAVAILABLE
 
+	if [[ $mode == --tests ]]; then
+		BASE=("${TEST_PACKAGES[@]}") BPO=()
+		install_test_tools
+		exit 0
+	fi
 	mapfile -t BASE < <(missing_base)
 	mapfile -t BPO < <(missing_backports)
 	if ((${#BASE[@]} + ${#BPO[@]} == 0)); then
@@ -149,18 +203,7 @@ main() {
 	[[ $mode == --print ]] && { print_commands; exit 0; }
 	[[ $mode == --check ]] && { print_commands; exit $EX_UNAVAILABLE; }
 
-	SUDO=()
-	if ((EUID != 0)); then
-		if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-			SUDO=(sudo)
-		elif command -v sudo >/dev/null && [[ -t 0 ]]; then
-			SUDO=(sudo)
-		else
-			printf 'setup: packages are missing and this user may not install them. Run:\n' >&2
-			print_commands >&2
-			exit $EX_NOPERM
-		fi
-	fi
+	find_sudo
 	LOG=$(mktemp -t vexlab-setup.XXXXXX.log)
 
 	say "installing $((${#BASE[@]} + ${#BPO[@]})) packages (log: $LOG)"

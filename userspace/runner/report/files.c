@@ -5,6 +5,7 @@
 #include "error.h"
 #include "event.h"
 #include "evidence.h"
+#include "format.h"
 #include "report.h"
 
 static gboolean write_text(const char *dir, const char *name, const char *text, gsize len,
@@ -121,5 +122,5 @@ gboolean report_write_files(const char *dir, struct analysis *an, const struct v
 	       write_text(dir, crashes, crash_log, strlen(crash_log), error) &&
 	       write_crash_lines(dir, an, error) && write_faults(dir, an, error) &&
 	       write_leaks(dir, an, error) && write_locks(dir, an, error) &&
-	       write_performance_lines(dir, an, error);
+	       write_performance_lines(dir, an, error) && report_format_write(dir, an, v, error);
 }
