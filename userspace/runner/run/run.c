@@ -320,7 +320,7 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 
 	for (i = 0; req->noise && req->noise[i]; i++)
 		json_array_append_new(noise, json_string(req->noise[i]));
-	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
 			 "s:{s:i, s:i, s:i, s:i}}",
 		"stamp", stamp, "target", req->target->name, "scenario", req->scenario,
 		"seed", (json_int_t)run->seed, "module", module, "source", req->source ? req->source : "",
