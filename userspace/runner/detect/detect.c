@@ -11,6 +11,7 @@ static const struct detector *const detectors[] = {
 	&detector_step,		/* behind all who tell of crashes, for which steps end too */
 	&detector_latency,
 	&detector_leak,
+	&detector_regression,
 };
 
 struct detect {

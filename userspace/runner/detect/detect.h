@@ -58,7 +58,8 @@ struct detector {
 	void (*finish)(gpointer state, const struct detect_now *now, GPtrArray *findings);
 };
 
-extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak;
+extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak,
+	detector_regression;
 
 struct detect;
 

@@ -27,6 +27,7 @@ static const struct {
 	[FINDING_SEGFAULT]	 = { "Segfault", CONCERN_TEST, FALSE },
 	[FINDING_FILESYSTEM]	 = { "FilesystemError", CONCERN_TEST, FALSE },
 	[FINDING_RECOVERY_FAILED] = { "RecoveryFailure", CONCERN_CRITICAL, FALSE },
+	[FINDING_REGRESSION]	 = { "PerformanceRegression", CONCERN_PERFORMANCE, FALSE },
 };
 _Static_assert(G_N_ELEMENTS(classes) == FINDING_CLASSES, "every class has a name and a concern");
 

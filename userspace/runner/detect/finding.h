@@ -32,6 +32,7 @@ enum finding_class {
 	FINDING_SEGFAULT,		/* Segfault: a program of user space */
 	FINDING_FILESYSTEM,		/* FilesystemError: the filesystem's own message */
 	FINDING_RECOVERY_FAILED,	/* RecoveryFailure: the guest could not be brought back */
+	FINDING_REGRESSION,		/* PerformanceRegression: slower than the runs before it */
 	FINDING_CLASSES,
 };
 

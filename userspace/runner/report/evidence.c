@@ -10,7 +10,7 @@
 
 gboolean evidence_deserved(const struct finding *finding)
 {
-	return !finding->noise && finding->class != FINDING_SLOW_OPERATION &&
+	return !finding->noise && finding_concern(finding->class) != CONCERN_PERFORMANCE &&
 	       (finding->severity >= SEV_HIGH || finding->class == FINDING_HANG);
 }
 
