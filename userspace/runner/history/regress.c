@@ -13,7 +13,7 @@
 #define POOL_MAX	1024u	/* samples of the baseline in the rank test */
 
 const struct regress_config regress_defaults = {
-	.runs_min = 5, .runs_most = 20, .alpha = .005, .effect_min = .10, .prior_spread = .03, .prior_df = 4,
+	.runs_min = 5, .runs_most = 20, .alpha = .003, .effect_min = .10, .prior_spread = .03, .prior_df = 4,
 };
 
 const char *regress_outcome_name(enum regress_outcome outcome)
@@ -53,7 +53,8 @@ static GArray *pool(const GPtrArray *runs)
 	guint i;
 
 	for (i = 0; i < runs->len; i++) {
-		g_autoptr(GArray) thin = samples_thin(g_ptr_array_index(runs, i), each);
+		const GArray *run = g_ptr_array_index(runs, i);
+		g_autoptr(GArray) thin = run ? samples_thin(run, each) : g_array_new(FALSE, FALSE, sizeof(guint64));
 		g_autofree double *logs = logs_of(thin);
 
 		g_array_append_vals(all, logs, thin->len);
@@ -62,19 +63,102 @@ static GArray *pool(const GPtrArray *runs)
 	return all;
 }
 
-/* Mean and spread of the levels, the spread drawn towards what is believed beforehand. */
-static double spread_of(const struct regress_config *c, const double *levels, guint n, double *mean, double *df)
+/* Mean and spread of the levels, the spread drawn towards what is believed beforehand. Those that are not there are NAN. */
+static double spread_of(const struct regress_config *c, const double *levels, guint n, double *mean, guint *count)
 {
 	double sum = 0, squares = 0;
 	guint i;
 
+	for (*count = 0, i = 0; i < n; i++)
+		if (!isnan(levels[i])) {
+			sum += levels[i];
+			++*count;
+		}
+	*mean = sum / MAX(*count, 1);
 	for (i = 0; i < n; i++)
-		sum += levels[i];
-	*mean = sum / n;
-	for (i = 0; i < n; i++)
-		squares += (levels[i] - *mean) * (levels[i] - *mean);
-	*df = c->prior_df + n - 1;
-	return sqrt((c->prior_df * c->prior_spread * c->prior_spread + squares) / *df);
+		if (!isnan(levels[i]))
+			squares += (levels[i] - *mean) * (levels[i] - *mean);
+	return sqrt((c->prior_df * c->prior_spread * c->prior_spread + squares) / (c->prior_df + *count - 1));
+}
+
+/* One metric's levels: of this run, and of each of the baseline. */
+struct levels {
+	double here, *there;
+	guint n;
+};
+
+/* This run's level against the others'. */
+struct stand {
+	double away, error, df, spread;
+};
+
+static struct stand stand_of(const struct regress_config *c, const struct levels *l)
+{
+	struct stand s;
+	double mean;
+	guint count;
+
+	s.spread = spread_of(c, l->there, l->n, &mean, &count);
+	s.error = s.spread * sqrt(1 + 1.0 / MAX(count, 1));
+	s.df = c->prior_df + count - 1;
+	s.away = l->here - mean;
+	return s;
+}
+
+static struct levels levels_of(const struct regress_input *in)
+{
+	g_autofree double *logs = logs_of(in->here);
+	struct levels l = { .here = level_of(logs, in->here->len), .there = g_new(double, in->there->len), .n = in->there->len };
+	guint i;
+
+	for (i = 0; i < l.n; i++) {
+		const GArray *run = g_ptr_array_index(in->there, i);
+		g_autofree double *other = run ? logs_of(run) : NULL;
+
+		l.there[i] = run ? level_of(other, run->len) : NAN;
+	}
+	return l;
+}
+
+/* Phases in which the kernel does the same for every filesystem: what they are slower by is the machine's. */
+static gboolean is_reference(const char *name)
+{
+	static const char *const phases[] = { "mount.other", "mount.attach", "umount.other", "umount.detach" };
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(phases); i++)
+		if (!strcmp(name, phases[i]))
+			return TRUE;
+	return FALSE;
+}
+
+/* Of what the references but `but` are away from their own mean in one run: the middle. NAN: there are none. */
+static double mood(const struct levels *all, const double *means, const GArray *inputs, guint but, gint run)
+{
+	double away[4];
+	guint n = 0, i;
+
+	for (i = 0; i < inputs->len; i++) {
+		const double level = run < 0 ? all[i].here : all[i].there[run];
+
+		if (i != but && is_reference(g_array_index(inputs, struct regress_input, i).name) && !isnan(level) &&
+		    n < G_N_ELEMENTS(away))
+			away[n++] = level - means[i];
+	}
+	stats_sort(away, n);
+	return n ? stats_quantile(away, n, .5) : NAN;
+}
+
+/* The levels of metric `of` with each run's mood taken off. */
+static struct levels without_mood(const struct levels *all, const double *means, const GArray *inputs, guint of)
+{
+	struct levels l = { .n = all[of].n, .there = g_new(double, all[of].n) };
+	guint i;
+
+	l.here = all[of].here - mood(all, means, inputs, of, -1);
+	for (i = 0; i < l.n; i++)
+		l.there[i] = all[of].there[i] - mood(all, means, inputs, of, (gint)i);
+	return l;
 }
 
 struct raw {
@@ -82,10 +166,12 @@ struct raw {
 	double error, df;		/* of the difference of levels */
 };
 
-static void compare_ranks(const double *logs, guint n, const GPtrArray *there, struct regress_metric *m, struct rank_test *test)
+static void compare_ranks(const struct regress_input *in, struct regress_metric *m, struct rank_test *test)
 {
-	g_autoptr(GArray) pooled = pool(there);
+	g_autofree double *logs = logs_of(in->here);
+	g_autoptr(GArray) pooled = pool(in->there);
 	const double *base = (const double *)(const void *)pooled->data;
+	const guint n = in->here->len;
 	struct rank_shift shift;
 
 	rank_test(base, pooled->len, logs, n, test);
@@ -98,36 +184,44 @@ static void compare_ranks(const double *logs, guint n, const GPtrArray *there, s
 	m->p50_here = exp(stats_quantile(logs, n, .5));
 }
 
-static struct raw compare(const struct regress_config *c, const struct regress_input *in, struct regress_metric *m)
+/*
+ * Each must say it by itself, so the weakest of them counts. The mood is known from few phases, and only has to be ruled out: at the
+ * root of the level that is asked of the others.
+ */
+static struct raw weakest(const struct rank_test *ranks, const struct stand *level, const struct stand *relative)
 {
-	g_autofree double *logs = logs_of(in->here), *levels = g_new(double, in->there->len);
-	const guint n = in->here->len, k = in->there->len;
-	double mean, df, t, reach, away;
-	struct rank_test test, reversed;
-	struct raw raw;
-	guint i;
+	struct raw raw = {
+		.slower = fmax(ranks->delta > 0 ? ranks->p_two_sided : 1, stats_t_tail(level->away / level->error, level->df)),
+		.faster = fmax(ranks->delta < 0 ? ranks->p_two_sided : 1, stats_t_tail(-level->away / level->error, level->df)),
+		.error = level->error, .df = level->df,
+	};
+	double slower, faster;
 
-	for (i = 0; i < k; i++) {
-		const GArray *run = g_ptr_array_index(in->there, i);
-		g_autofree double *other = logs_of(run);
-
-		levels[i] = level_of(other, run->len);
-	}
-	m->spread = spread_of(c, levels, k, &mean, &df);
-	raw.error = m->spread * sqrt(1 + 1.0 / k);
-	raw.df = df;
-	away = level_of(logs, n) - mean;
-	t = away / raw.error;
-	reach = stats_t_point(.025, df) * raw.error;
-	m->level = expm1(away);
-	m->level_low = expm1(away - reach);
-	m->level_high = expm1(away + reach);
-	compare_ranks(logs, n, in->there, m, &test);
-	reversed.p_greater = fmin(1, test.p_two_sided);
-	/* Both must say it, so the weaker of the two counts. */
-	raw.slower = fmax(test.delta > 0 ? test.p_greater : 1, stats_t_tail(t, df));
-	raw.faster = fmax(test.delta < 0 ? reversed.p_greater : 1, stats_t_tail(-t, df));
+	if (isnan(relative->away))
+		return raw;
+	slower = stats_t_tail(relative->away / relative->error, relative->df);
+	faster = stats_t_tail(-relative->away / relative->error, relative->df);
+	raw.slower = fmax(raw.slower, slower * slower);
+	raw.faster = fmax(raw.faster, faster * faster);
 	return raw;
+}
+
+static struct raw compare(const struct regress_config *c, const GArray *inputs, const struct levels *all, const double *means, guint i,
+			  struct regress_metric *m)
+{
+	struct levels off = without_mood(all, means, inputs, i);
+	const struct stand level = stand_of(c, &all[i]), relative = stand_of(c, &off);
+	const double reach = stats_t_point(.025, level.df) * level.error;
+	struct rank_test ranks;
+
+	g_free(off.there);
+	compare_ranks(&g_array_index(inputs, struct regress_input, i), m, &ranks);
+	m->spread = level.spread;
+	m->level = expm1(level.away);
+	m->level_low = expm1(level.away - reach);
+	m->level_high = expm1(level.away + reach);
+	m->relative = isnan(relative.away) ? m->level : expm1(relative.away);
+	return weakest(&ranks, &level, &relative);
 }
 
 static gboolean is_whole(const char *name)
@@ -156,12 +250,47 @@ static enum regress_outcome outcome_of(const struct regress_config *c, const GPt
 
 	if (!is_whole(m->name) && moved < SHARE_MIN * whole_of(metrics, m->name))
 		return REGRESS_NO_EVIDENCE;
-	if (m->p_slower < c->alpha && m->level >= c->effect_min && m->shift > 0)
+	if (m->p_slower < c->alpha && fmin(m->level, m->relative) >= c->effect_min && m->shift > 0)
 		return REGRESS_SLOWER;
 	/* What is slower by a share is faster by less of one. */
-	if (m->p_faster < c->alpha && 1 / (1 + m->level) - 1 >= c->effect_min && m->shift < 0)
+	if (m->p_faster < c->alpha && 1 / (1 + fmax(m->level, m->relative)) - 1 >= c->effect_min && m->shift < 0)
 		return REGRESS_FASTER;
 	return REGRESS_NO_EVIDENCE;
+}
+
+static guint present(const GPtrArray *there)
+{
+	guint n = 0, i;
+
+	for (i = 0; i < there->len; i++)
+		n += g_ptr_array_index(there, i) != NULL;
+	return n;
+}
+
+/* p of all metrics, uncorrected, into `raw`; the metrics themselves are added. */
+static void compare_all(const struct regress_config *c, const GArray *inputs, struct raw *raw, GPtrArray *metrics)
+{
+	g_autofree struct levels *all = g_new0(struct levels, inputs->len + 1);
+	g_autofree double *means = g_new0(double, inputs->len + 1);
+	guint i, count;
+
+	for (i = 0; i < inputs->len; i++) {
+		all[i] = levels_of(&g_array_index(inputs, struct regress_input, i));
+		(void)spread_of(c, all[i].there, all[i].n, &means[i], &count);
+	}
+	for (i = 0; i < inputs->len; i++) {
+		const struct regress_input *in = &g_array_index(inputs, struct regress_input, i);
+		struct regress_metric *m = g_new0(struct regress_metric, 1);
+
+		m->name = g_strdup(in->name);
+		m->runs = present(in->there);
+		m->here = in->count_here;
+		m->there = in->count_there;
+		raw[i] = compare(c, inputs, all, means, i, m);
+		g_ptr_array_add(metrics, m);
+	}
+	for (i = 0; i < inputs->len; i++)
+		g_free(all[i].there);
 }
 
 void regress_judge(const struct regress_config *c, GArray *inputs, GPtrArray *metrics)
@@ -172,20 +301,12 @@ void regress_judge(const struct regress_config *c, GArray *inputs, GPtrArray *me
 	double all = 0;
 	guint i;
 
+	compare_all(c, inputs, raw, metrics);
 	for (i = 0; i < inputs->len; i++) {
-		const struct regress_input *in = &g_array_index(inputs, struct regress_input, i);
-		struct regress_metric *m = g_new0(struct regress_metric, 1);
-
-		m->name = g_strdup(in->name);
-		m->runs = in->there->len;
-		m->here = in->count_here;
-		m->there = in->count_there;
-		raw[i] = compare(c, in, m);
 		slower[i] = raw[i].slower;
 		faster[i] = raw[i].faster;
-		weight[i] = is_whole(in->name) ? TOTAL_WEIGHT : 1;
+		weight[i] = is_whole(g_array_index(inputs, struct regress_input, i).name) ? TOTAL_WEIGHT : 1;
 		all += weight[i];
-		g_ptr_array_add(metrics, m);
 	}
 	stats_holm(slower, weight, inputs->len);
 	stats_holm(faster, weight, inputs->len);
@@ -231,7 +352,8 @@ void regress_free(struct regress *r)
 
 static void unref(gpointer array)
 {
-	g_array_unref(array);
+	if (array)
+		g_array_unref(array);
 }
 
 static void runs_free(gpointer run)
@@ -271,13 +393,12 @@ static void judge(struct regress *r, const struct regress_config *c, const struc
 		in.there = g_ptr_array_new_with_free_func(unref);
 		for (k = 0; k < there->len; k++) {
 			const struct hist_metric *other = hist_run_metric(g_ptr_array_index(there, k), metric->name);
+			const gboolean has = other && is_judged(other);
 
-			if (!other || !is_judged(other))
-				continue;
-			g_ptr_array_add(in.there, g_array_ref(other->samples));
-			in.count_there += other->count;
+			g_ptr_array_add(in.there, has ? g_array_ref(other->samples) : NULL);
+			in.count_there += has ? other->count : 0;
 		}
-		if (in.there->len >= c->runs_min)
+		if (present(in.there) >= c->runs_min)
 			g_array_append_val(inputs, in);
 		else
 			g_ptr_array_unref(in.there);
@@ -367,11 +488,11 @@ guint regress_count(const struct regress *r, enum regress_outcome outcome)
 
 static json_t *metric_json(const struct regress_metric *m)
 {
-	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:[f, f, f], s:[f, f, f], s:f, s:f, s:f, s:f}", "metric", m->name,
+	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:[f, f, f], s:[f, f, f], s:f, s:f, s:f, s:f, s:f}", "metric", m->name,
 			 "outcome", regress_outcome_name(m->outcome), "runs", (int)m->runs, "operations", (json_int_t)m->here,
 			 "operations_before", (json_int_t)m->there, "p50_ns", m->p50_here, "p50_before_ns", m->p50_there,
 			 "cliffs_delta", m->delta, "shift", m->shift, m->shift_low, m->shift_high,
-			 "level", m->level, m->level_low, m->level_high, "spread", m->spread, "seen_from", m->seen_from,
+			 "level", m->level, m->level_low, m->level_high, "relative", m->relative, "spread", m->spread, "seen_from", m->seen_from,
 			 "p_slower", m->p_slower, "p_faster", m->p_faster);
 }
 

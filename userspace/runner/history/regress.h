@@ -29,6 +29,7 @@ struct regress_metric {
 	double delta;			/* Cliff's: P(here > there) - P(here < there), of operations */
 	double shift, shift_low, shift_high;	/* share: Hodges and Lehmann's, of operations; 95 % as if they were independent */
 	double level, level_low, level_high;	/* share: this run's level against the baseline's; 95 % with the spread between runs */
+	double relative;		/* share: the same with the machine's mood taken off: what the kernel's own phases are slower by */
 	double spread;			/* between runs, share */
 	double seen_from;		/* share: a change of less would not have been told */
 	double p_slower, p_faster;	/* corrected for all metrics of the comparison */
@@ -41,11 +42,11 @@ struct regress {
 	GPtrArray *metrics;		/* struct regress_metric * */
 };
 
-/* `samples`: sorted, guint64 ns, of each run of the baseline. One metric. */
+/* `samples`: sorted, guint64 ns. One metric. */
 struct regress_input {
 	const char *name;
 	const GArray *here;
-	GPtrArray *there;		/* GArray * */
+	GPtrArray *there;		/* GArray *, of each run of the baseline, the same order in all inputs; NULL: it has none */
 	guint64 count_here, count_there;
 };
 
