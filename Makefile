@@ -44,7 +44,7 @@ ifneq ($(filter-out $(ENTRY),$(or $(MAKECMDGOALS),all)),)
 NEED_TOOLS := 1
 endif
 
-PKGS	:= glib-2.0 gio-2.0 gio-unix-2.0 jansson yaml-0.1 zlib libssh libpcre2-8 libdw libelf
+PKGS	:= glib-2.0 gio-2.0 gio-unix-2.0 jansson yaml-0.1 zlib libssh libpcre2-8 libdw libelf sqlite3
 VIRT_PKGS := libvirt libvirt-qemu libvirt-glib-1.0
 ifdef NEED_TOOLS
 ifneq ($(shell pkg-config --exists $(PKGS) libvirt libvirt-glib-1.0 cmocka && command -v $(CLANG) && echo ok | tail -1),)
@@ -76,12 +76,13 @@ i_scenario	:= $(i_base) $R/scenario
 i_guest		:= $(i_base) $R/guest
 i_detect	:= $(i_record) $R/detect
 i_score		:= $(i_detect) $R/score
-i_report	:= $(i_score) $R/report
+i_history	:= $(i_score) $R/history
+i_report	:= $(i_history) $R/report
 i_run		:= $(i_report) $R/vm $R/link $R/scenario $R/guest $R/run
 i_cmd		:= $(i_run) $R
 i_tests		:= $(i_cmd) userspace/agent tests/unit tests/integration tests/guest/faultfs
 
-HOST_DIRS	:= base vm link record scenario guest detect score report run
+HOST_DIRS	:= base vm link record scenario guest detect score history report run
 
 common_src	:= $(wildcard userspace/common/*.c)
 agent_src	:= $(wildcard userspace/agent/*.c)

@@ -10,6 +10,7 @@ int cmd_report(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_leaks(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_history(int argc, char **argv);
 int cmd_guest(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_scenario(int argc, char **argv);
@@ -24,6 +25,8 @@ char *cmd_lib_path(const char *name);
 /* Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once. */
 GCancellable *cmd_cancellable(void);
 gboolean cmd_stdout_colour(void);
+/* VX_ERROR_USAGE: one of them is no key that runs are told apart by. NULL-safe. */
+gboolean cmd_check_across(char **across, GError **error);
 /*
  * Starts a process that outlives this one by a moment, however it dies, and clears what it leaves (QEMU, disks,
  * sockets). For commands that start guests; at most once a process. That it cannot be started is no error: the next

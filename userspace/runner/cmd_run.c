@@ -8,18 +8,20 @@
 #include "error.h"
 #include "file_ops.h"
 #include "fsutil.h"
+#include "history.h"
 #include "report.h"
 #include "run.h"
 #include "snapshot.h"
+#include "version.h"
 
 struct options {
 	char *target, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
 	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
-	char *snapshot;
-	char **set, **args;
+	char *snapshot, *history;
+	char **set, **args, **across;
 	gint64 seed;
 	int cycles, warmup, rounds, memory, vcpus;
-	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump;
+	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump, icount;
 };
 
 static void options_clear(struct options *o)
@@ -27,13 +29,14 @@ static void options_clear(struct options *o)
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
 			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
-			     &o->box, &o->faults, &o->operations, &o->snapshot };
+			     &o->box, &o->faults, &o->operations, &o->snapshot, &o->history };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
 		g_free(*strings[i]);
 	g_strfreev(o->set);
 	g_strfreev(o->args);
+	g_strfreev(o->across);
 }
 
 /* ---- progress: one line that changes on a terminal, lines that stay elsewhere ---- */
@@ -227,7 +230,7 @@ static gboolean check_snapshot(struct options *o, GError **error)
 		gboolean given;
 		const char *name;
 	} others[] = {
-		{ o->cold, "--cold" }, { o->dump, "--dump" }, { o->no_probe, "--no-probe-module" }, { !!o->box, "--black-box" },
+		{ o->cold, "--cold" }, { o->icount, "--icount" }, { o->dump, "--dump" }, { o->no_probe, "--no-probe-module" }, { !!o->box, "--black-box" },
 		{ !!o->uri, "--connect" }, { !!o->ssh, "--ssh" }, { !!o->kernel, "--kernel" }, { o->memory >= 0, "--memory" },
 		{ o->vcpus >= 0, "--vcpus" },
 	};
@@ -262,6 +265,8 @@ static int run(struct options *o, struct progress *progress)
 		g_set_error(&error, VX_ERROR, VX_ERROR_USAGE, "--seed is a number from 1 up");
 		return cmd_fail("run", error);
 	}
+	if (!cmd_check_across(o->across, &error))
+		return cmd_fail("run", error);
 	if (o->snapshot && !check_snapshot(o, &error))
 		return cmd_fail("run", error);
 	target = target_load(o->target ? o->target : "ext4", dirs, &error);
@@ -283,7 +288,8 @@ static int run(struct options *o, struct progress *progress)
 		.source = o->source, .module_params = o->params,
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
-		.force_tcg = o->tcg, .cold = o->cold, .no_trace = o->no_trace,
+		.force_tcg = o->tcg, .icount = o->icount, .history = strcmp(o->history, "none") ? o->history : NULL,
+		.across = (const char *const *)o->across, .version = VX_VERSION, .cold = o->cold, .no_trace = o->no_trace,
 		.probe_source = o->no_probe ? NULL : probe, .box = box,
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
 		.dump = o->dump, .snapshot = o->snapshot,
@@ -307,6 +313,8 @@ static void defaults(struct options *o)
 		o->scenario = g_strdup("mount-cycles");
 	if (!o->output)
 		o->output = g_strdup("runs");
+	if (!o->history)
+		o->history = g_build_filename(o->output, HISTORY_FILE, NULL);
 	if (!o->cache)
 		o->cache = fs_default_cachedir();
 	if (!o->agent)
@@ -337,6 +345,8 @@ int cmd_run(int argc, char **argv)
 		FLAG("no-probe-module", no_probe, "Without vexprobe: a panic's last events, registers and stack stay behind"),
 		STR("black-box", box, "How they get out of a panic: shmem, port or none (shmem)", "HOW"),
 		STR("output", output, "Where runs are kept (runs)", "DIR"),
+		STR("history", history, "Where each run is kept and compared with earlier ones, or none (DIR/history.db)", "FILE"),
+		{ "across", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.across, "Compare with runs that differ in this, as in --across module_params", "KEY" },
 		FLAG("json", json, "Print the whole report as JSON on stdout"),
 		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress on stderr", NULL },
 		STR("config", config_file, "Settings from a YAML file", "FILE"),
@@ -349,6 +359,7 @@ int cmd_run(int argc, char **argv)
 		STR("snapshot", snapshot, "Start from it, of `vexlab snapshot list`, instead of a booted guest", "NAME"),
 		FLAG("cold", cold, "Boot anew; keep and use no ready state"),
 		FLAG("tcg", tcg, "No hardware acceleration, do not even try"),
+		FLAG("icount", icount, "The guest's clock counts instructions: figures that this machine's load does not move (emulation, one CPU at a time)"),
 		STR("connect", uri, "libvirt URI (an embedded QEMU driver)", "URI"),
 		STR("ssh", ssh, "Use this guest instead of a VM of our own", "USER@HOST:PORT"),
 		STR("ssh-key", ssh_key, "Private key for it (the ssh-agent's)", "FILE"),

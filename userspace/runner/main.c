@@ -20,6 +20,7 @@ static const struct {
 	{ "report", cmd_report, "Make the reports of a run again from its record" },
 	{ "leaks", cmd_leaks, "What a leak hunt has found, site by site" },
 	{ "replay", cmd_replay, "Do again what led to a finding, and say whether it comes back" },
+	{ "history", cmd_history, "Earlier runs: list, show, compare, trend, import, export" },
 	{ "guest", cmd_guest, "Build, list or remove guest images" },
 	{ "snapshot", cmd_snapshot, "Keep guests at a point of a target's set-up; check and remove them" },
 	{ "clean", cmd_clean, "Remove what a vexlab that was killed has left" },

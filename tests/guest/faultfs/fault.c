@@ -13,13 +13,18 @@ static int fault_sleep_ms(unsigned int ms)
 	return 0;
 }
 
-static int fault_spin_ms(unsigned int ms)
+static int fault_spin_us(unsigned int us)
 {
-	ktime_t end = ktime_add_ms(ktime_get(), ms);
+	ktime_t end = ktime_add_us(ktime_get(), us);
 
 	while (ktime_before(ktime_get(), end))
 		cpu_relax();
 	return 0;
+}
+
+static int fault_spin_ms(unsigned int ms)
+{
+	return fault_spin_us(ms * 1000U);
 }
 
 static int fault_fail(unsigned int err)

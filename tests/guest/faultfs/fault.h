@@ -19,6 +19,7 @@
 #define FAULTFS_FAULTS(X)								\
 	X(fill_sleep_ms, FILL_SUPER,	sleep_ms,	"sleep so long in fill_super")	\
 	X(fill_spin_ms,	FILL_SUPER,	spin_ms,	"keep the CPU so long in fill_super") \
+	X(fill_spin_us,	FILL_SUPER,	spin_us,	"the same in microseconds")	\
 	X(fill_errno,	FILL_SUPER,	fail,		"fill_super fails with this errno") \
 	X(put_sleep_ms,	PUT_SUPER,	sleep_ms,	"sleep so long in put_super")	\
 	X(put_spin_ms,	PUT_SUPER,	spin_ms,	"keep the CPU so long in put_super")

@@ -15,6 +15,7 @@ static const struct detector *const detectors[] = {
 	&detector_leak,
 	&detector_oracle,
 	&detector_locks,
+	&detector_regression,
 	&detector_inject,	/* behind those whose findings it adds to */
 };
 

@@ -70,7 +70,7 @@ struct detector {
 };
 
 extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak,
-	detector_oracle, detector_locks, detector_inject;
+	detector_oracle, detector_locks, detector_inject, detector_regression;
 
 struct detect;
 

@@ -31,6 +31,7 @@ static const struct {
 	[FINDING_CORRUPTION]	 = { "DataCorruption", CONCERN_STABILITY, FALSE },
 	[FINDING_LOST_DATA]	 = { "LostData", CONCERN_STABILITY, FALSE },
 	[FINDING_LOST_SPACE]	 = { "LostSpace", CONCERN_STABILITY, FALSE },
+	[FINDING_REGRESSION]	 = { "PerformanceRegression", CONCERN_PERFORMANCE, FALSE },
 };
 _Static_assert(G_N_ELEMENTS(classes) == FINDING_CLASSES, "every class has a name and a concern");
 

@@ -36,6 +36,7 @@ enum finding_class {
 	FINDING_CORRUPTION,		/* DataCorruption: data or names are not what was written */
 	FINDING_LOST_DATA,		/* LostData: they were, until a remount or a power cut */
 	FINDING_LOST_SPACE,		/* LostSpace: blocks or inodes that do not come back */
+	FINDING_REGRESSION,		/* PerformanceRegression: slower than the runs before it */
 	FINDING_CLASSES,
 };
 

@@ -10,7 +10,7 @@
 
 gboolean evidence_deserved(const struct finding *finding)
 {
-	return finding_counts(finding) && finding->class != FINDING_SLOW_OPERATION &&
+	return finding_counts(finding) && finding_concern(finding->class) != CONCERN_PERFORMANCE &&
 	       (finding->severity >= SEV_HIGH || finding->class == FINDING_HANG);
 }
 

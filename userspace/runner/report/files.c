@@ -78,7 +78,7 @@ static gboolean write_crash_lines(const char *dir, const struct analysis *an, GE
 	for (i = 0; i < an->findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(an->findings, i);
 
-		if (finding->class != FINDING_SLOW_OPERATION)
+		if (finding_concern(finding->class) != CONCERN_PERFORMANCE)
 			append_line(out, finding_json(finding));
 	}
 	return write_text(dir, "crash_events.jsonl", out->str, out->len, error);

@@ -138,7 +138,7 @@ static json_t *crash_json(const struct analysis *an, const struct verdict *v)
 {
 	guint panics = count_class(an, FINDING_PANIC), oopses = count_class(an, FINDING_OOPS);
 	guint bugs = count_class(an, FINDING_BUG), hangs = count_class(an, FINDING_HANG);
-	guint slow = count_class(an, FINDING_SLOW_OPERATION);
+	guint slow = count_class(an, FINDING_SLOW_OPERATION) + count_class(an, FINDING_REGRESSION);
 	guint leaks = count_class(an, FINDING_LEAK), all = count_all(an) - slow;
 
 	return json_pack("{s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}", "summary",

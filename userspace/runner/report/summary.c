@@ -359,7 +359,7 @@ char *report_crash_log(const struct analysis *an)
 	for (i = 0; i < an->findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(an->findings, i);
 
-		if (finding->class == FINDING_SLOW_OPERATION)
+		if (finding_concern(finding->class) == CONCERN_PERFORMANCE)
 			continue;
 		finding_lines(out, finding, 1, G_MAXUINT);
 		n++;

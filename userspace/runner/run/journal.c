@@ -147,7 +147,7 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 		finding->found_ns = (guint64)g_get_real_time() * 1000;
 		journal_log(jn, "FINDING %s %s: %s", severity_name(finding->severity),
 			    finding_class_name(finding->class), finding->title);
-		if (finding->class != FINDING_SLOW_OPERATION)
+		if (finding_concern(finding->class) != CONCERN_PERFORMANCE)
 			json_line(jn, jn->crashes, finding_json(finding), "crash_events.jsonl");
 		journal_json(jn, VX_REC_FINDING, finding_json(finding));
 		/* Its words are in the record; a run may have thousands of them. */

@@ -350,6 +350,7 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 
 	say_ready(run);
 	say_checks(run);
+	run_note_environment(run);
 	if (!run_prepare_dump(run, error))
 		return FALSE;
 	if (scenario->alone)
@@ -372,7 +373,7 @@ struct session_config run_session_config(const struct run_request *req, const st
 		.uri = req->uri, .accel = accel, .dumpable = req->dump, .cold = req->cold,
 		.scratch_mib = req->target->device_mib, .ssh_port = req->ssh_port,
 		.probe_source = req->probe_source, .box = req->box,
-		.ssh = req->ssh, .cancellable = req->cancellable,
+		.icount = req->icount, .ssh = req->ssh, .cancellable = req->cancellable,
 	};
 }
 
@@ -456,6 +457,8 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 		journal_log(run->journal, "%s", why->message);
 	journal_finish(run->journal);
 	if (!out->interrupted)
+		run_compare(run, out->dir);
+	if (!out->interrupted)
 		journal_json(run->journal, VX_REC_END, json_pack("{s:b, s:s?}", "lost", lost,
 								 "why", why ? why->message : NULL));
 	if (journal_error(run->journal)) {
@@ -466,6 +469,8 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 	if (!out->analysis)
 		return FALSE;
 	score_verdict(out->analysis, &out->verdict);
+	if (!out->interrupted)
+		run_remember(run, out);
 	if (report_write_files(out->dir, out->analysis, &out->verdict, error))
 		return TRUE;
 	add_hint(error, out->dir);
@@ -503,7 +508,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	g_autoptr(GError) local = NULL;
 	enum vm_accel accel = VM_ACCEL_TCG;
 
-	if (!run->req->ssh && run->req->config->acceleration && !run->req->force_tcg)
+	if (!run->req->ssh && run->req->config->acceleration && !run->req->force_tcg && !run->req->icount)
 		accel = vm_probe_accel(image->kernel, run->req->cachedir, FALSE, &why);
 	if (why)
 		run->req->progress.say(run->req->progress.ctx, why);

@@ -40,6 +40,10 @@ struct run_request {
 	const char *cachedir, *agent, *kernel_release;
 	const char *uri;
 	gboolean force_tcg, cold, no_trace, new_mount_api;
+	const char *history;		/* its file; NULL: the run is neither compared nor kept (remember.c) */
+	const char *const *across;	/* what comparable runs may differ in (history/entry.h), or NULL */
+	const char *version;		/* vexlab's own, for the record; or NULL */
+	gboolean icount;		/* the guest's clock counts instructions (vm.h); emulation only */
 	const char *probe_source;	/* kmod-probe's folder; NULL: without its module */
 	enum vm_box box;		/* how a dying guest's events get out */
 	unsigned int ssh_port;

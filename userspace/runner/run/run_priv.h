@@ -129,6 +129,16 @@ gboolean control_is_due(const struct run *run);
 struct run_request control_request(const struct run *run, const char *outdir);
 void control_note(struct run *run, const struct run_outcome *out, const GError *why);
 
+/* environment.c: machine, versions, the source's revision, into the record; once the guest is there. */
+void run_note_environment(const struct run *run);
+
+/*
+ * remember.c. Before the record's end: the comparison with earlier runs, and each finding's life, go into it. After the verdict: the
+ * run goes into the history. What cannot be done is told, and no more: a run does not fail for it.
+ */
+void run_compare(struct run *run, const char *dir);
+void run_remember(struct run *run, const struct run_outcome *out);
+
 /* setup.c: module, type, mkfs, mount point; FALSE with `error`, or *usable FALSE: the target failed. */
 gboolean run_setup(struct run *run, gboolean *usable, GError **error);
 /* Only so far; what the snapshot has that the guest started from is not done again. */

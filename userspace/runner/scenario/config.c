@@ -25,6 +25,9 @@ static const struct config defaults = {
 	.memory_kb = 3145728,
 	.cpu_percent = 95,
 	.io_per_second = 50000,
+	.baseline_min = 5,
+	.baseline_most = 20,
+	.effect_percent = 10,
 	.cycles = 100,
 	.warmup = 5,
 	.rounds = 2,
@@ -77,6 +80,14 @@ static const struct yaml_field threshold_fields[] = {
 	{ 0 },
 };
 
+static const struct yaml_field history_fields[] = {
+	UINT("baseline_min", baseline_min, 3, 1000, NULL, "comparable runs without which a run is not compared"),
+	UINT("baseline_most", baseline_most, 3, 1000, NULL, "of them that it is compared with, the latest"),
+	UINT("effect_percent", effect_percent, 1, 10000, "%", "slower by less is not told"),
+	UINT("retry", retry, 0, 100, NULL, "times that a finding seen for the first time is tried again"),
+	{ 0 },
+};
+
 static const struct yaml_field scenario_fields[] = {
 	UINT("cycles", cycles, 1, 10000000, NULL, "mount cycles measured"),
 	UINT("warmup", warmup, 0, 100000, NULL, "mount cycles before them, not measured"),
@@ -90,6 +101,7 @@ static const struct yaml_field config_fields[] = {
 	GROUP("recovery", recovery_fields),
 	GROUP("record", record_fields),
 	GROUP("thresholds", threshold_fields),
+	GROUP("history", history_fields),
 	GROUP("scenario", scenario_fields),
 	{ 0 },
 };

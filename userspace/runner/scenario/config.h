@@ -32,6 +32,10 @@ struct config {
 	unsigned int memory_kb;
 	unsigned int cpu_percent;
 	unsigned int io_per_second;
+	/* history.* */
+	unsigned int baseline_min, baseline_most;	/* comparable runs that a run is compared with */
+	unsigned int effect_percent;	/* what is slower by less is not told */
+	unsigned int retry;		/* times that a finding which is new is tried again */
 	/* scenario.* */
 	unsigned int cycles;
 	unsigned int warmup;

@@ -20,7 +20,7 @@ struct step_info {
 
 /* Values gathered while reading; turned into distributions at the end. */
 struct op_values {
-	GArray *total, *offcpu, *blkio, *agent, *gaps;
+	GArray *total, *oncpu, *offcpu, *blkio, *agent, *gaps;
 	GArray *phase[VX_PHASE_TYPES], *phase_offcpu[VX_PHASE_TYPES];
 	double io[4], slab_bytes, slab_allocs;
 	struct vx_histogram hist, hist_before;	/* of this guest, and of those before it */
@@ -89,7 +89,7 @@ void dist_from(GArray *values, struct dist *ret)
 
 static void values_init(struct op_values *values)
 {
-	GArray **plain[] = { &values->total, &values->offcpu, &values->blkio, &values->agent,
+	GArray **plain[] = { &values->total, &values->oncpu, &values->offcpu, &values->blkio, &values->agent,
 			     &values->gaps };
 	guint i;
 
@@ -105,7 +105,7 @@ static void values_init(struct op_values *values)
 
 static void values_deinit(struct op_values *values)
 {
-	GArray *plain[] = { values->total, values->offcpu, values->blkio, values->agent,
+	GArray *plain[] = { values->total, values->oncpu, values->offcpu, values->blkio, values->agent,
 			    values->gaps };
 	guint i;
 
@@ -151,8 +151,12 @@ static void note_fsop(struct reading *rd, const struct vx_event_fsop *ev)
 		g_array_append_val(values->phase[i], ev->phase_ns[i]);
 		g_array_append_val(values->phase_offcpu[i], ev->phase_offcpu_ns[i]);
 	}
-	if (ev->flags & VX_FSOP_OFFCPU_VALID)
+	if (ev->flags & VX_FSOP_OFFCPU_VALID) {
+		const guint64 oncpu = ev->total_ns - MIN(ev->offcpu_ns, ev->total_ns);
+
+		g_array_append_val(values->oncpu, oncpu);
 		g_array_append_val(values->offcpu, ev->offcpu_ns);
+	}
 	if (ev->flags & VX_FSOP_IOWAIT_VALID)
 		g_array_append_val(values->blkio, ev->blkio_wait_ns);
 	values->io[0] += ev->io_reads;
@@ -218,6 +222,19 @@ static void note_step_begin(struct reading *rd, const struct rec_entry *entry)
 	json_decref(json);
 }
 
+static enum step_group group_of(const char *kind)
+{
+	static const char *const kinds[] = {
+		[GROUP_LOAD] = "load", [GROUP_UNLOAD] = "unload", [GROUP_MOUNT] = "mount", [GROUP_UMOUNT] = "umount",
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if (!strcmp(kind, kinds[i]))
+			return i;
+	return GROUP_OPERATION;
+}
+
 /* The BPF record of a step may come just before or after the step's answer: pair them at the end. */
 static void note_step_end(struct reading *rd, const struct rec_entry *entry)
 {
@@ -235,6 +252,8 @@ static void note_step_end(struct reading *rd, const struct rec_entry *entry)
 	if (step->target) {
 		rd->an->steps++;
 		rd->an->steps_failed += failed;
+		rd->an->group[group_of(step->kind)].done++;
+		rd->an->group[group_of(step->kind)].failed += failed;
 	} else {
 		rd->an->env_steps_failed += failed;
 	}
@@ -519,12 +538,38 @@ static void pair_clocks(struct reading *rd, const struct rec_entry *entry)
 		g_array_append_val(rd->op[op].gaps, gap);
 }
 
+/* After dist_from() they are sorted. */
+static void keep_samples(struct op_samples *samples, const struct op_values *values)
+{
+	guint i;
+
+	samples->total = g_array_ref(values->total);
+	samples->oncpu = g_array_ref(values->oncpu);
+	samples->offcpu = g_array_ref(values->offcpu);
+	samples->agent = g_array_ref(values->agent);
+	for (i = 0; i < VX_PHASE_TYPES; i++)
+		samples->phase[i] = g_array_ref(values->phase[i]);
+}
+
+static void drop_samples(struct op_samples *samples)
+{
+	guint i;
+
+	g_clear_pointer(&samples->total, g_array_unref);
+	g_clear_pointer(&samples->oncpu, g_array_unref);
+	g_clear_pointer(&samples->offcpu, g_array_unref);
+	g_clear_pointer(&samples->agent, g_array_unref);
+	for (i = 0; i < VX_PHASE_TYPES; i++)
+		g_clear_pointer(&samples->phase[i], g_array_unref);
+}
+
 static void finish_op(struct op_stats *stats, struct op_values *values)
 {
 	double n = MAX(values->total->len, 1);
 	guint i;
 
 	dist_from(values->total, &stats->total);
+	g_array_sort(values->oncpu, by_value);
 	dist_from(values->offcpu, &stats->offcpu);
 	dist_from(values->blkio, &stats->blkio_wait);
 	dist_from(values->agent, &stats->agent);
@@ -532,6 +577,7 @@ static void finish_op(struct op_stats *stats, struct op_values *values)
 		dist_from(values->phase[i], &stats->phase[i]);
 		dist_from(values->phase_offcpu[i], &stats->phase_offcpu[i]);
 	}
+	keep_samples(&stats->samples, values);
 	g_array_sort(values->gaps, by_signed);
 	stats->clock_pairs = values->gaps->len;
 	if (values->gaps->len)
@@ -559,8 +605,12 @@ static struct analysis *analysis_new(void)
 
 void analysis_free(struct analysis *an)
 {
+	guint i;
+
 	if (!an)
 		return;
+	for (i = 0; i < VX_OP_TYPES; i++)
+		drop_samples(&an->op[i].samples);
 	json_decref(an->run);
 	json_decref(an->end);
 	json_decref(an->vm);
@@ -637,4 +687,17 @@ const char *analysis_run_word(const struct analysis *an, const char *key, const 
 	const char *word = json_string_value(json_object_get(an->run, key));
 
 	return word ? word : fallback;
+}
+
+json_t *analysis_vm_event(const struct analysis *an, const char *event)
+{
+	size_t i = json_array_size(an->vm);
+	json_t *json;
+
+	while (i--) {
+		json = json_array_get(an->vm, i);
+		if (!g_strcmp0(json_string_value(json_object_get(json, "event")), event))
+			return json;
+	}
+	return NULL;
 }

@@ -21,8 +21,14 @@ struct dist {
 	guint64 min, p50, p90, p99, max, mean;
 };
 
+/* What the distributions below are made of: guint64, ns, sorted. */
+struct op_samples {
+	GArray *total, *oncpu, *offcpu, *agent, *phase[VX_PHASE_TYPES];
+};
+
 /* One kind of operation over the measured cycles. */
 struct op_stats {
+	struct op_samples samples;
 	guint64 count;				/* operations recorded */
 	guint64 errors;				/* of them, ended in an errno */
 	struct dist total;			/* of the successful ones, as all below */
@@ -40,6 +46,13 @@ struct op_stats {
 	guint64 hist_p50, hist_p99;		/* from it, lower bound of the slot, ns */
 };
 
+/* Steps of the target by what they try. */
+enum step_group { GROUP_LOAD, GROUP_UNLOAD, GROUP_MOUNT, GROUP_UMOUNT, GROUP_OPERATION, STEP_GROUPS };
+
+struct step_count {
+	guint64 done, failed;
+};
+
 struct cpu_loss {
 	guint64 emitted, lost, lost_state;
 };
@@ -51,6 +64,7 @@ struct analysis {
 	guint64 begin_realtime_ns, end_realtime_ns;
 	struct op_stats op[VX_OP_TYPES];
 	guint64 steps, steps_failed;		/* steps of the target */
+	struct step_count group[STEP_GROUPS];	/* of those, sorted by what they try */
 	guint64 env_steps_failed;		/* our own set-up steps that failed */
 	guint64 cycles;				/* measured cycles that were completed */
 	double measured_s;			/* wall time of the measured cycles, host */
@@ -77,6 +91,8 @@ VX_DEFINE_GUARD(struct analysis, analysis_free);
 /* Distribution of `values` (guint64), which gets sorted. */
 void dist_from(GArray *values, struct dist *ret);
 
+/* The last VX_REC_VM whose "event" is that; NULL: there is none. Borrowed. */
+json_t *analysis_vm_event(const struct analysis *analysis, const char *event);
 /* A word from the run's own settings, `fallback` when absent. Borrowed. */
 const char *analysis_run_word(const struct analysis *analysis, const char *key,
 			      const char *fallback);
