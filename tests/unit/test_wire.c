@@ -117,8 +117,10 @@ static void test_every_operation_has_a_name(void **state)
 {
 	unsigned int op;
 
+	/* Numbers between are nobody's yet. */
 	for (op = VX_STEP_NONE + 1; op < VX_STEP_OPS; op++)
-		assert_string_not_equal(vx_step_op_name(op), "?");
+		if (op <= VX_STEP_RESOURCES || op >= VX_STEP_PARALLEL)
+			assert_string_not_equal(vx_step_op_name(op), "?");
 	assert_string_equal(vx_step_op_name(VX_STEP_NONE), "?");
 	assert_string_equal(vx_step_op_name(VX_STEP_OPS), "?");
 }
