@@ -188,6 +188,8 @@ static gboolean do_part(struct course *c, const struct plan_step *step, enum pla
 	/* It says that it could not go on, but the guest can. */
 	c->untidy = c->untidy || over || !go_on;
 	if (over) {
+		/* Its time was the file's doing, and so is the way back. */
+		c->run->recoveries_more++;
 		/* A hunt that was cut may have loaded the module in its own way. */
 		c->run->bind_calls = FALSE;
 		c->run->has_point = FALSE;
