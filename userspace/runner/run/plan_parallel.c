@@ -31,7 +31,7 @@ static gboolean add_inner(struct course *c, const struct plan_step *step, GPtrAr
 	inner.step.req.op = a.spec.op;
 	for (i = 0; i < G_N_ELEMENTS(a.spec.num); i++)
 		inner.step.req.num[i] = a.spec.num[i];
-	for (i = 0; a.spec.strings[i] && i < VX_STEP_STRINGS_MAX; i++)
+	for (i = 0; i < VX_STEP_STRINGS_MAX && a.spec.strings[i]; i++)
 		inner.step.str[i] = a.spec.strings[i];
 	take_expect(&step->expect, &inner);
 	text = vx_inner_pack(&inner);

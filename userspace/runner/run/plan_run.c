@@ -58,16 +58,11 @@ static gint64 set_due(struct course *c, guint ms)
 /* *outcome CRASHED: the guest was lost or hurt, and is back as the set-up left it, or c->go_on is FALSE. */
 static gboolean survive(struct course *c, gboolean ok, GError **local, enum plan_outcome *outcome, GError **error)
 {
-	const gint64 due = c->run->due_us;
 	gboolean recovered, hurt;
 
 	run_settle(c->run);
 	hurt = !ok || run_guest_is_hurt(c->run);
-	/* Its way back takes the time it takes. */
-	c->run->due_us = 0;
-	ok = run_survive(c->run, ok, local, &c->go_on, &recovered, error);
-	c->run->due_us = due;
-	if (!ok)
+	if (!run_survive(c->run, ok, local, &c->go_on, &recovered, error))
 		return FALSE;
 	if (recovered) {
 		c->mounted = FALSE;
@@ -80,15 +75,9 @@ static gboolean survive(struct course *c, gboolean ok, GError **local, enum plan
 
 static gboolean put_back(struct course *c, const char *why, GError **error)
 {
-	const gint64 due = c->run->due_us;
-	gboolean ok;
-
-	c->run->due_us = 0;
-	ok = run_put_back(c->run, why, &c->go_on, error);
-	c->run->due_us = due;
 	c->mounted = FALSE;
 	c->untidy = FALSE;
-	return ok;
+	return run_put_back(c->run, why, &c->go_on, error);
 }
 
 /* The guest as a step, or a list of them, found it; whatever it takes. */
@@ -198,6 +187,13 @@ static gboolean do_part(struct course *c, const struct plan_step *step, enum pla
 	}
 	/* It says that it could not go on, but the guest can. */
 	c->untidy = c->untidy || over || !go_on;
+	if (over) {
+		/* Its time was the file's doing, and so is the way back. */
+		c->run->recoveries_more++;
+		/* A hunt that was cut may have loaded the module in its own way. */
+		c->run->bind_calls = FALSE;
+		c->run->has_point = FALSE;
+	}
 	return TRUE;
 }
 

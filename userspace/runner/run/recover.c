@@ -202,13 +202,17 @@ static gboolean attempt(struct run *run, const char *cause, GError **error)
 {
 	const gint64 began = g_get_monotonic_time();
 	const gboolean near = run->has_point;
+	const gint64 due = run->due_us;
 	g_autoptr(GError) local = NULL;
 	gboolean ok;
 	double ms;
 
 	run->recoveries++;
 	note(run, json_pack("{s:s, s:i, s:s}", "event", "recovery", "attempt", (int)run->recoveries, "cause", cause));
+	/* The way back takes the time it takes. */
+	run->due_us = 0;
 	ok = to_nearest_point(run, &local);
+	run->due_us = due;
 	ms = (double)(g_get_monotonic_time() - began) / 1000;
 	if (ok) {
 		note(run, json_pack("{s:s, s:i, s:s, s:f}", "event", "recovered", "attempt", (int)run->recoveries,
