@@ -58,8 +58,9 @@ static void leave_out(struct oracle *o, const struct oracle_came *came)
 		g_ptr_array_add(o->skip, g_strdup(came->shape));
 }
 
-static void unconfirmed(struct oracle *o, const struct oracle_came *came)
+static void unconfirmed(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came)
 {
+	oracle_note_program(o, lines);
 	note(o, json_pack("{s:s, s:I, s:s, s:s, s:s}", "event", "oracle unconfirmed", "step",
 			  (json_int_t)came->step, "title", came->title, "class", finding_class_name(came->class),
 			  "detail", came->detail));
@@ -115,7 +116,7 @@ static gboolean look_into(struct oracle *o, const GPtrArray *lines, const struct
 		return FALSE;
 	ok = confirm(o, small, came, &same, error);
 	if (ok && !same)
-		unconfirmed(o, came);
+		unconfirmed(o, lines, came);
 	if (ok)
 		keep_list(o, same ? small : lines, came->title);
 	g_ptr_array_unref(small);
@@ -329,7 +330,7 @@ static gboolean on_odd_device(struct oracle *o, guint i, const GPtrArray *lines,
 	    g_str_has_prefix(came.title, "mount failed"))
 		note(o, json_pack("{s:s, s:s, s:s}", "event", "oracle missing", "feature", shapes[i].name, "answer", came.title));
 	else if (local_ok && came.end == ORACLE_DIFFERS)
-		unconfirmed(o, &came), g_hash_table_add(o->known, g_strdup(came.title));
+		unconfirmed(o, lines, &came), g_hash_table_add(o->known, g_strdup(came.title));
 	local_ok = local_ok && (!o->go_on || oracle_unmount(o, error));
 	if (local_ok && o->go_on && came.end != ORACLE_NOT_DONE)
 		local_ok = loop_step(o, node, off, &ok, NULL, error);

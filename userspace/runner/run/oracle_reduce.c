@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A program that shows a difference, made small: each try on a filesystem made anew, in the same guest while it is whole. */
+/*
+ * A program that shows a difference, made small. A try is on the filesystem as the one before has left it, cleared, which is
+ * ten times faster than one that is made anew; after a power cut it is anew. What came out is done on a new one by the caller.
+ */
 #include <string.h>
 
 #include "ddmin.h"
@@ -10,6 +13,7 @@
 struct reduction {
 	struct oracle *o;
 	const struct oracle_came *want;
+	gboolean anew;
 	guint tried;
 };
 
@@ -26,7 +30,7 @@ static gboolean shows(struct reduction *r, const GPtrArray *lines, gboolean *ret
 	/* After a power cut the reference is gone. */
 	if (!r->o->has_reference && !oracle_home(r->o, &home, error))
 		return FALSE;
-	if (!oracle_program(r->o, lines, ORACLE_TRY, &came, error))
+	if (!(r->anew ? oracle_program : oracle_quick)(r->o, lines, ORACLE_TRY, &came, error))
 		return FALSE;
 	*ret = came.end == ORACLE_DIFFERS && came.class == r->want->class && !strcmp(came.title, r->want->title);
 	return TRUE;
@@ -108,7 +112,7 @@ static GPtrArray *head(const GPtrArray *lines, guint n)
 gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, GPtrArray **ret,
 		       GError **error)
 {
-	struct reduction r = { .o = o, .want = came };
+	struct reduction r = { .o = o, .want = came, .anew = strstr(came->title, " after a power cut") != NULL };
 	/* What comes after the operation that showed it has nothing to do with it. */
 	GPtrArray *items = head(lines, came->at < lines->len ? came->at + 1 : lines->len), *guess, *small;
 	gint64 deadline = g_get_monotonic_time() + (gint64)SECONDS * G_USEC_PER_SEC;

@@ -74,6 +74,8 @@ gboolean oracle_step(struct oracle *o, enum vx_step_op op, const char *name, con
 gboolean oracle_program(struct oracle *o, const GPtrArray *lines, const char *kind, struct oracle_came *ret, GError **error);
 /* The same without making it anew: on what is mounted, cleared first. */
 gboolean oracle_quick(struct oracle *o, const GPtrArray *lines, const char *kind, struct oracle_came *ret, GError **error);
+/* So that it stands in the record, with what is found from now on. */
+void oracle_note_program(struct oracle *o, const GPtrArray *lines);
 gboolean oracle_unmount(struct oracle *o, GError **error);
 /* The power fails; the target's module is loaded again. */
 gboolean oracle_cut_power(struct oracle *o, gboolean *done, GError **error);
