@@ -108,7 +108,7 @@ static void a_result_that_differs_is_told(void **state)
 	assert_int_equal(unlink(path), 0);
 	differs(list("unlink a\n", "", "", 0), VX_ORACLE_WRONG,
 		"unlink of a name that is not there answers success, the reference: ENOENT");
-	differs(list("mkdir d mode=700\ncreate d/x\n", "mkdir\ncrea*\n", "", 0), VX_ORACLE_SAME, "");
+	assert_string_equal(strstr(run.out.buf, "\noperation "), strstr(run.out.buf, "\noperation 1: unlink a\n"));
 }
 
 static void put(const char *dir, const char *name, const char *text)
