@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The oracle: no difference where there is none, across a power cut too; a mistake in a list is told before a guest is used for it. */
+/* The oracle: no difference where there is none, across a power cut too; a mistake in a list is told. */
 #include "harness.h"
 
 static char *list_file(const char *text)
