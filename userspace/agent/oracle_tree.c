@@ -181,12 +181,13 @@ int orc_tree_read(const struct orc_side *side, struct orc_tree *ret, char *at, s
 int orc_sum(const struct orc_side *side, const char *path, uint32_t *ret, uint64_t *size)
 {
 	_cleanup_close_ int fd = openat(side->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	_cleanup_free_ char *buf = malloc(CHUNK);
+	_cleanup_free_ char *buf = NULL;
 	uLong sum = crc32(0, NULL, 0);
 	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
+	buf = malloc(CHUNK);
 	if (!buf)
 		return -ENOMEM;
 	*size = 0;

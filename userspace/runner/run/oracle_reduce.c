@@ -109,10 +109,10 @@ static GPtrArray *head(const GPtrArray *lines, guint n)
 	return ret;
 }
 
-gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, GPtrArray **ret,
-		       GError **error)
+gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, gboolean anew,
+		       GPtrArray **ret, GError **error)
 {
-	struct reduction r = { .o = o, .want = came, .anew = strstr(came->title, " after a power cut") != NULL };
+	struct reduction r = { .o = o, .want = came, .anew = anew };
 	/* What comes after the operation that showed it has nothing to do with it. */
 	GPtrArray *items = head(lines, came->at < lines->len ? came->at + 1 : lines->len), *guess, *small;
 	gint64 deadline = g_get_monotonic_time() + (gint64)SECONDS * G_USEC_PER_SEC;

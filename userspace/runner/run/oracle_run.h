@@ -98,8 +98,11 @@ struct oracle_feature {
 extern const struct oracle_feature oracle_features[];
 GPtrArray *oracle_lines(const char *text);
 
-/* oracle_reduce.c: *ret shows the same title as `came`; at worst all of `lines`. It borrows them. */
-gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, GPtrArray **ret,
-		       GError **error);
+/*
+ * oracle_reduce.c: *ret shows the same title as `came`; at worst all of `lines`. It borrows them. `anew`: each try on a
+ * filesystem made anew, which takes ten times as long, and tells nothing that an earlier try has caused.
+ */
+gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, gboolean anew,
+		       GPtrArray **ret, GError **error);
 
 #endif
