@@ -41,13 +41,20 @@ static gboolean test(void *ctx, const GPtrArray *subset, gboolean *ret, GError *
 	return shows(ctx, subset, ret, error);
 }
 
-/* ---- what has to do with it: a first guess that is mostly right ------------------------------------- */
+/* ---- what has to do with it: first guesses, which are mostly right ----------------------------------- */
 
+/* The same, or one is a directory on the other's way. */
 static gboolean related(const char *a, const char *b)
 {
 	gsize n = strlen(a), m = strlen(b), len = MIN(n, m);
 
 	return !strncmp(a, b, len) && (n == m || (n > m ? a[len] : b[len]) == '/');
+}
+
+/* The same, or `a` is a directory on the way to `b`. */
+static gboolean leads_to(const char *a, const char *b)
+{
+	return strlen(a) <= strlen(b) && related(a, b);
 }
 
 /* The words of a line that are names, or open files. */
@@ -61,7 +68,7 @@ static void take_names(GPtrArray *names, const char *line)
 			g_ptr_array_add(names, g_strdup(words[i]));
 }
 
-static gboolean touches(const GPtrArray *names, const char *line)
+static gboolean touches(const GPtrArray *names, const char *line, gboolean (*same)(const char *, const char *))
 {
 	g_autoptr(GPtrArray) own = g_ptr_array_new_with_free_func(g_free);
 	guint i, k;
@@ -69,34 +76,49 @@ static gboolean touches(const GPtrArray *names, const char *line)
 	take_names(own, line);
 	for (i = 0; i < own->len; i++)
 		for (k = 0; k < names->len; k++)
-			if (related(own->pdata[i], names->pdata[k]))
+			if (same(own->pdata[i], names->pdata[k]))
 				return TRUE;
 	return own->len == 0;		/* remount, sync: they touch everything */
 }
 
-static GPtrArray *slice(const GPtrArray *lines, const struct oracle_came *came)
+/* `far`: also what has to do with that which has to do with it, and so on. */
+static GPtrArray *slice(const GPtrArray *lines, const struct oracle_came *came, gboolean far)
 {
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	g_autofree gboolean *keep = g_new0(gboolean, lines->len);
 	GPtrArray *ret = g_ptr_array_new();
 	guint i;
 
-	if (came->at < lines->len) {
+	if (came->at < lines->len)
 		take_names(names, lines->pdata[came->at]);
-		keep[came->at] = TRUE;
-	} else {
+	else
 		g_ptr_array_add(names, g_strndup(came->detail, strcspn(came->detail, ":")));
-	}
 	for (i = lines->len; i--;) {
-		if (!keep[i] && !touches(names, lines->pdata[i]))
+		if (i != came->at && !touches(names, lines->pdata[i], far ? related : leads_to))
 			continue;
-		keep[i] = TRUE;
-		take_names(names, lines->pdata[i]);
+		g_ptr_array_insert(ret, 0, lines->pdata[i]);
+		if (far)
+			take_names(names, lines->pdata[i]);
 	}
-	for (i = 0; i < lines->len; i++)
-		if (keep[i])
-			g_ptr_array_add(ret, lines->pdata[i]);
 	return ret;
+}
+
+/* *items: a guess instead, if one shows it. */
+static gboolean guess(struct reduction *r, GPtrArray **items, GError **error)
+{
+	gboolean shown = FALSE;
+	guint far;
+
+	for (far = 0; far < 2 && !shown && r->o->args->tries; far++) {
+		GPtrArray *some = slice(*items, r->want, far);
+
+		if (some->len < (*items)->len && !shows(r, some, &shown, error)) {
+			g_ptr_array_unref(some);
+			return FALSE;
+		}
+		g_ptr_array_unref(shown ? *items : some);
+		*items = shown ? some : *items;
+	}
+	return TRUE;
 }
 
 static GPtrArray *head(const GPtrArray *lines, guint n)
@@ -114,21 +136,13 @@ gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct or
 {
 	struct reduction r = { .o = o, .want = came, .anew = anew };
 	/* What comes after the operation that showed it has nothing to do with it. */
-	GPtrArray *items = head(lines, came->at < lines->len ? came->at + 1 : lines->len), *guess, *small;
+	GPtrArray *items = head(lines, came->at < lines->len ? came->at + 1 : lines->len), *small;
 	gint64 deadline = g_get_monotonic_time() + (gint64)SECONDS * G_USEC_PER_SEC;
-	gboolean ok, shown = FALSE;
+	gboolean ok;
 
 	if (o->until && deadline > o->until)
 		deadline = o->until;
-	guess = slice(items, came);
-	ok = !o->args->tries || guess->len == items->len || shows(&r, guess, &shown, error);
-	if (ok && shown) {
-		g_ptr_array_unref(items);
-		items = guess;
-	} else {
-		g_ptr_array_unref(guess);
-	}
-	ok = ok && ddmin(items, test, &r, o->args->tries, deadline, &small, error);
+	ok = guess(&r, &items, error) && ddmin(items, test, &r, o->args->tries, deadline, &small, error);
 	if (ok) {
 		journal_log(o->run->journal, "reduced from %u to %u operations in %u tries", lines->len, small->len, r.tried);
 		*ret = small;
