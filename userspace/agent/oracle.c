@@ -159,6 +159,16 @@ static void compare_path(struct oracle *o, const char *path)
 	}
 }
 
+/* The directory that has it; not the root, whose links are mkfs's. */
+static void compare_parent(struct oracle *o, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *parent = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+
+	if (parent)
+		compare_path(o, parent);
+}
+
 /* What the operation was about, by its own account and by stat's. */
 static void compare_after(struct oracle *o, const struct orc_op *op)
 {
@@ -171,6 +181,10 @@ static void compare_after(struct oracle *o, const struct orc_op *op)
 		compare_path(o, op->path);
 	if (op->kind == ORC_RENAME || op->kind == ORC_LINK || op->kind == ORC_SYMLINK || op->kind == ORC_COPY)
 		compare_path(o, op->path2);
+	if (op->kind == ORC_MKDIR || op->kind == ORC_RMDIR || op->kind == ORC_RENAME)
+		compare_parent(o, op->path);
+	if (op->kind == ORC_RENAME)
+		compare_parent(o, op->path2);
 	if (op->slot < 0 || o->side[0].fd[op->slot] < 0 || o->side[1].fd[op->slot] < 0 || o->diff.kind ||
 	    fstat(o->side[0].fd[op->slot], &a) || fstat(o->side[1].fd[op->slot], &b))
 		return;

@@ -335,7 +335,8 @@ static void put_names(char **names, size_t n, struct orc_result *res)
 {
 	size_t i;
 
-	qsort(names, n, sizeof(*names), by_name);
+	if (n)
+		qsort(names, n, sizeof(*names), by_name);
 	for (i = 0; i < n; i++) {
 		size_t len = strlen(names[i]) + 1;
 

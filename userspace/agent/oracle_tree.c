@@ -181,12 +181,13 @@ int orc_tree_read(const struct orc_side *side, struct orc_tree *ret, char *at, s
 int orc_sum(const struct orc_side *side, const char *path, uint32_t *ret, uint64_t *size)
 {
 	_cleanup_close_ int fd = openat(side->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	_cleanup_free_ char *buf = malloc(CHUNK);
+	_cleanup_free_ char *buf = NULL;
 	uLong sum = crc32(0, NULL, 0);
 	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
+	buf = malloc(CHUNK);
 	if (!buf)
 		return -ENOMEM;
 	*size = 0;
@@ -419,6 +420,30 @@ static void compare(struct comparison *c, const struct orc_tree *a, const struct
 	compare_inodes(c, a, b);
 }
 
+/* Two and one for each directory in it, or 1 where they are not counted. */
+static bool counts_its_links(const struct orc_side *side, const struct orc_tree *tree, struct stat *st)
+{
+	struct stat own;
+	nlink_t links = 2;
+	size_t i;
+
+	if (fstat(side->root, st))
+		return true;
+	if (!fstatat(side->root, ORC_IGNORED, &own, AT_SYMLINK_NOFOLLOW) && S_ISDIR(own.st_mode))
+		links++;
+	for (i = 0; i < tree->n; i++)
+		links += S_ISDIR(tree->entries[i].st.st_mode) && !strchr(tree->entries[i].path, '/');
+	return st->st_nlink == 1 || st->st_nlink == links;
+}
+
+static void compare_roots(struct comparison *c, const struct orc_tree *a, const struct orc_tree *b)
+{
+	struct stat st, other;
+
+	if (!counts_its_links(&c->side[0], a, &st) && counts_its_links(&c->side[1], b, &other))
+		tell(c, false, "the link count of the root directory differs", ".", "%lu", (unsigned long)st.st_nlink);
+}
+
 void orc_compare_trees(const struct orc_side side[2], const char *when, struct orc_diff *diff)
 {
 	_cleanup_free_ char *one = malloc(ORC_IO_MAX + 1), *other = malloc(ORC_IO_MAX + 1);
@@ -433,7 +458,7 @@ void orc_compare_trees(const struct orc_side side[2], const char *when, struct o
 	if (err)
 		tell(&c, true, "the tree cannot be read", at, "%s", strerrorname_np(-err));
 	else if (!orc_tree_read(&side[1], &b, NULL, 0))
-		compare(&c, &a, &b);
+		compare(&c, &a, &b), compare_roots(&c, &a, &b);
 	orc_tree_free(&a);
 	orc_tree_free(&b);
 }

@@ -186,7 +186,7 @@ static json_t *evidence_json(const struct analysis *an)
 json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 {
 	g_autofree char *advice = verdict_recommendation(v, an);
-	json_t *file_operations = report_file_operations(an);
+	json_t *file_operations = report_file_operations(an), *oracle = report_oracle(an);
 	json_t *json = json_object();
 
 	json_object_set_new(json, "test_execution", json_pack("{s:o, s:f, s:s, s:b, s:i}",
@@ -206,6 +206,8 @@ json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 		"environment_failed", (json_int_t)an->env_steps_failed));
 	json_object_set_new(json, "metrics", report_metrics(an));
 	json_object_set_new(json, "findings", findings_json(an));
+	if (oracle)
+		json_object_set_new(json, "oracle", oracle);
 	if (file_operations)
 		json_object_set_new(json, "file_operations", file_operations);
 	json_object_set_new(json, "evidence", evidence_json(an));

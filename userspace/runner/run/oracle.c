@@ -58,8 +58,9 @@ static void leave_out(struct oracle *o, const struct oracle_came *came)
 		g_ptr_array_add(o->skip, g_strdup(came->shape));
 }
 
-static void unconfirmed(struct oracle *o, const struct oracle_came *came)
+static void unconfirmed(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came)
 {
+	oracle_note_program(o, lines);
 	note(o, json_pack("{s:s, s:I, s:s, s:s, s:s}", "event", "oracle unconfirmed", "step",
 			  (json_int_t)came->step, "title", came->title, "class", finding_class_name(came->class),
 			  "detail", came->detail));
@@ -99,10 +100,40 @@ static gboolean confirm(struct oracle *o, const GPtrArray *lines, const struct o
 	return TRUE;
 }
 
+/*
+ * Quickly at first; should what comes out not show it by itself, as when an earlier try has broken the filesystem, then with
+ * care. *ret NULL: it is not seen again.
+ */
+static gboolean make_small(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, GPtrArray **ret,
+			   GError **error)
+{
+	gboolean anew = strstr(came->title, " after a power cut") != NULL;
+
+	*ret = NULL;
+	for (;;) {
+		GPtrArray *small = NULL;
+		gboolean same;
+
+		if (!oracle_reduce(o, lines, came, anew, &small, error))
+			return FALSE;
+		if (!confirm(o, small, came, &same, error)) {
+			g_ptr_array_unref(small);
+			return FALSE;
+		}
+		if (same) {
+			*ret = small;
+			return TRUE;
+		}
+		g_ptr_array_unref(small);
+		if (anew || !o->go_on || time_is_up(o))
+			return TRUE;
+		anew = TRUE;
+	}
+}
+
 static gboolean look_into(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, GError **error)
 {
-	GPtrArray *small = NULL;
-	gboolean same, ok;
+	GPtrArray *small;
 
 	if (g_hash_table_contains(o->known, came->title)) {
 		note(o, json_pack("{s:s, s:s}", "event", "oracle again", "title", came->title));
@@ -111,16 +142,15 @@ static gboolean look_into(struct oracle *o, const GPtrArray *lines, const struct
 	}
 	g_hash_table_add(o->known, g_strdup(came->title));
 	say(o, "found: %s", came->title);
-	if (!oracle_reduce(o, lines, came, &small, error))
+	if (!make_small(o, lines, came, &small, error))
 		return FALSE;
-	ok = confirm(o, small, came, &same, error);
-	if (ok && !same)
-		unconfirmed(o, came);
-	if (ok)
-		keep_list(o, same ? small : lines, came->title);
-	g_ptr_array_unref(small);
+	if (!small)
+		unconfirmed(o, lines, came);
+	keep_list(o, small ? small : lines, came->title);
+	if (small)
+		g_ptr_array_unref(small);
 	leave_out(o, came);
-	return ok;
+	return TRUE;
 }
 
 /* ---- features ------------------------------------------------------------------------------------- */
@@ -181,7 +211,13 @@ static gboolean try_feature(struct oracle *o, const struct oracle_feature *featu
 		skip_shapes(o, feature);
 		return TRUE;
 	}
-	return came.end == ORACLE_FULL || look_into(o, lines, &came, error);
+	if (came.end == ORACLE_FULL)
+		return TRUE;
+	/* What the uses before it have broken is not this one's: rounds will find it. */
+	oracle_came_clear(&came);
+	if (!oracle_program(o, lines, ORACLE_TRY, &came, error))
+		return FALSE;
+	return came.end != ORACLE_DIFFERS || look_into(o, lines, &came, error);
 }
 
 static gboolean try_features(struct oracle *o, GError **error)
@@ -329,7 +365,7 @@ static gboolean on_odd_device(struct oracle *o, guint i, const GPtrArray *lines,
 	    g_str_has_prefix(came.title, "mount failed"))
 		note(o, json_pack("{s:s, s:s, s:s}", "event", "oracle missing", "feature", shapes[i].name, "answer", came.title));
 	else if (local_ok && came.end == ORACLE_DIFFERS)
-		unconfirmed(o, &came), g_hash_table_add(o->known, g_strdup(came.title));
+		unconfirmed(o, lines, &came), g_hash_table_add(o->known, g_strdup(came.title));
 	local_ok = local_ok && (!o->go_on || oracle_unmount(o, error));
 	if (local_ok && o->go_on && came.end != ORACLE_NOT_DONE)
 		local_ok = loop_step(o, node, off, &ok, NULL, error);

@@ -13,6 +13,7 @@ struct course {
 	struct oracle_came *came;
 	GString *text;			/* of the next step */
 	guint first;			/* the program's line that it begins with */
+	guint extra;			/* lines of our own before that */
 	char *keep;			/* promises of the latest step that was asked for them */
 };
 
@@ -102,7 +103,8 @@ static void take_answer(struct course *c, const struct step_result *res, guint f
 	c->came->shape = g_steal_pointer(&answer.shape);
 	c->came->detail = g_steal_pointer(&answer.detail);
 	memcpy(c->came->errs, answer.errs, sizeof(answer.errs));
-	c->came->at = answer.line && first + answer.line - 1 < c->lines->len ? first + answer.line - 1 : G_MAXUINT;
+	c->came->at = answer.line > c->extra ? first + answer.line - 1 - c->extra : G_MAXUINT;
+	c->came->at = c->came->at < c->lines->len ? c->came->at : G_MAXUINT;
 	c->came->step = c->o->run->next_step;
 }
 
@@ -135,6 +137,7 @@ static gboolean flush(struct course *c, gboolean promises, GError **error)
 	if (!send_list(c, c->text->str, "", promises, error))
 		return FALSE;
 	g_string_truncate(c->text, 0);
+	c->extra = 0;
 	return TRUE;
 }
 
@@ -262,21 +265,21 @@ static gboolean send_range(struct course *c, guint from, guint to, GError **erro
 	return TRUE;
 }
 
-static void note_program(struct course *c)
+void oracle_note_program(struct oracle *o, const GPtrArray *lines)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
 	guint i;
 
-	for (i = 0; i < c->lines->len && text->len < ORC_TEXT_MAX; i++)
-		g_string_append_printf(text, "%s\n", (char *)g_ptr_array_index(c->lines, i));
-	journal_json(c->o->run->journal, VX_REC_REQUEST,
+	for (i = 0; i < lines->len && text->len < ORC_TEXT_MAX; i++)
+		g_string_append_printf(text, "%s\n", (char *)g_ptr_array_index(lines, i));
+	journal_json(o->run->journal, VX_REC_REQUEST,
 		     json_pack("{s:s, s:s, s:s}", "do", "oracle", "event", "program", "text", text->str));
-	c->o->programs++;
 }
 
 static gboolean all_lines(struct course *c, GError **error)
 {
-	note_program(c);
+	oracle_note_program(c->o, c->lines);
+	c->o->programs++;
 	if (!send_range(c, 0, c->lines->len, error))
 		return FALSE;
 	return is_over(c) || !c->text->len || flush(c, FALSE, error);
@@ -319,7 +322,9 @@ static gboolean fresh(struct course *c, GError **error)
 /* On what is there; a target that cannot be cleared is told by the list. */
 static gboolean quick(struct course *c, GError **error)
 {
-	return send_list(c, "clear\n", "", FALSE, error) && (is_over(c) || all_lines(c, error));
+	g_string_append(c->text, "clear\n");
+	c->extra = 1;
+	return all_lines(c, error);
 }
 
 static gboolean with_guest(struct oracle *o, const GPtrArray *lines, const char *kind, struct oracle_came *ret,

@@ -74,6 +74,8 @@ gboolean oracle_step(struct oracle *o, enum vx_step_op op, const char *name, con
 gboolean oracle_program(struct oracle *o, const GPtrArray *lines, const char *kind, struct oracle_came *ret, GError **error);
 /* The same without making it anew: on what is mounted, cleared first. */
 gboolean oracle_quick(struct oracle *o, const GPtrArray *lines, const char *kind, struct oracle_came *ret, GError **error);
+/* So that it stands in the record, with what is found from now on. */
+void oracle_note_program(struct oracle *o, const GPtrArray *lines);
 gboolean oracle_unmount(struct oracle *o, GError **error);
 /* The power fails; the target's module is loaded again. */
 gboolean oracle_cut_power(struct oracle *o, gboolean *done, GError **error);
@@ -96,8 +98,11 @@ struct oracle_feature {
 extern const struct oracle_feature oracle_features[];
 GPtrArray *oracle_lines(const char *text);
 
-/* oracle_reduce.c: *ret shows the same title as `came`; at worst all of `lines`. It borrows them. */
-gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, GPtrArray **ret,
-		       GError **error);
+/*
+ * oracle_reduce.c: *ret shows the same title as `came`; at worst all of `lines`. It borrows them. `anew`: each try on a
+ * filesystem made anew, which takes ten times as long, and tells nothing that an earlier try has caused.
+ */
+gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, gboolean anew,
+		       GPtrArray **ret, GError **error);
 
 #endif
