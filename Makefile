@@ -241,10 +241,11 @@ unit: all $(unit_bin)
 fuzz_src	:= $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_bin	:= $(fuzz_src:%.c=$(B)/%)
 oops_src	:= $(wildcard $R/detect/oops*.c)
-$(B)/tests/fuzz/%: tests/fuzz/%.c $(common_src) $(oops_src) $(FLAGS_STAMP)
+image_src	:= $R/scenario/imageformat.c $R/base/error.c
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(common_src) $(oops_src) $(image_src) $(FLAGS_STAMP)
 	@mkdir -p $(@D)
-	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,detect) $(PKG_CFLAGS) \
-		-o $@ $< $(common_src) $(oops_src) $(PKG_LIBS)
+	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,detect) $(call inc,scenario) $(PKG_CFLAGS) \
+		-o $@ $< $(common_src) $(oops_src) $(image_src) $(PKG_LIBS)
 fuzz: $(fuzz_bin)
 	@tests/fuzz/run.sh $(B) $(FUZZ_SECONDS)
 
