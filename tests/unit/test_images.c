@@ -197,6 +197,7 @@ static void the_same_draws_make_the_same_damage(void **state)
 		assert_int_equal(a->patches->len, b->patches->len);
 		assert_string_equal(g_ptr_array_index(a->patches, 0), g_ptr_array_index(b->patches, 0));
 		apply(a);
+		fill(NULL);
 	}
 }
 
