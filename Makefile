@@ -247,17 +247,13 @@ unit: all $(unit_bin)
 # --- Fuzzers: libFuzzer, one per parser ---------------------------------------
 fuzz_src	:= $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_bin	:= $(fuzz_src:%.c=$(B)/%)
-oops_src	:= $(wildcard $R/detect/oops*.c $R/detect/locks_parse.c)
-# A scenario file is written by people, but may come from anywhere.
-plan_src	:= $(wildcard $R/scenario/plan*.c) $R/scenario/yamlfile.c $R/base/error.c
-$(B)/tests/fuzz/fuzz_plan: tests/fuzz/fuzz_plan.c $(common_src) $(plan_src) $(FLAGS_STAMP)
+# What reads bytes of a guest's, and files that may come from anywhere.
+fuzz_lib_src	:= $(common_src) $(wildcard $R/detect/oops*.c $R/scenario/plan*.c) $R/detect/locks_parse.c \
+			$R/scenario/yamlfile.c $R/scenario/imageformat.c $R/base/error.c
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(fuzz_lib_src) $(FLAGS_STAMP)
 	@mkdir -p $(@D)
-	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,scenario) $(PKG_CFLAGS) \
-		-o $@ $< $(common_src) $(plan_src) $(PKG_LIBS)
-$(B)/tests/fuzz/%: tests/fuzz/%.c $(common_src) $(oops_src) $(FLAGS_STAMP)
-	@mkdir -p $(@D)
-	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,detect) $(PKG_CFLAGS) \
-		-o $@ $< $(common_src) $(oops_src) $(PKG_LIBS)
+	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,detect) $(call inc,scenario) $(PKG_CFLAGS) \
+		-o $@ $< $(fuzz_lib_src) $(PKG_LIBS)
 fuzz: $(fuzz_bin)
 	@tests/fuzz/run.sh $(B) $(FUZZ_SECONDS)
 

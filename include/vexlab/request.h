@@ -164,8 +164,7 @@ enum vx_image_do {
 
 enum vx_image_result {
 	VX_IMAGE_REFUSED = 1,		/* mount failed */
-	VX_IMAGE_ERRORS	= 2,		/* it was mounted, and some calls failed */
-	VX_IMAGE_WORKS	= 3,
+	VX_IMAGE_USED	= 2,		/* it was mounted, whatever the calls on it have answered */
 };
 enum vx_keep { VX_KEEP_WRITE = 0, VX_KEEP_COMPARE = 1 };
 

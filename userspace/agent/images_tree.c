@@ -12,7 +12,7 @@
 #include "cleanup.h"
 #include "images.h"
 
-#define ENTRIES_MAX	60u		/* looked at in one image: a damaged directory may be endless */
+#define ENTRIES_MAX	30u		/* looked at in one image: a damaged directory may be endless */
 #define LIST_MAX	2000u		/* names of one directory */
 #define DEPTH_MAX	4u
 #define KEEP_EACH	3u		/* so many-th file is not removed */
@@ -68,7 +68,7 @@ int images_fill(struct op_run *run, const char *dir)
 	for (i = 0; i < sizeof(files) / sizeof(files[0]) && !err; i++)
 		err = make_file(top, files[i].name, files[i].bytes);
 	err = err ? err : fill_directory(top, "few", 3);
-	err = err ? err : fill_directory(top, "many", 24);
+	err = err ? err : fill_directory(top, "many", 20);
 	err = err ? err : fill_directory(top, "few/deep", 2);
 	if (err)
 		return err;
@@ -117,7 +117,7 @@ static void use_file(struct use *u, int dir, const char *name, const struct stat
 	note(u, pwrite(fd, u->buf, 5000, end));
 	if (u->entries % 4 == 0)
 		note(u, ftruncate(fd, end / 3));
-	if (u->entries % 8 == 0)
+	if (u->entries % 16 == 0)
 		note(u, fsync(fd));
 }
 

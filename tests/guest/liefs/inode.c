@@ -147,8 +147,11 @@ static void set_operations(struct inode *inode, dev_t dev)
 		inode_nohighmem(inode);
 		break;
 	default:
-		inode->i_op = lie_told(LIE_TRUST_MODE) ? NULL : &liefs_file_inode_ops;
-		init_special_inode(inode, inode->i_mode, dev);
+		inode->i_op = &liefs_file_inode_ops;
+		if (fs_umode_to_ftype(inode->i_mode) == FT_UNKNOWN)
+			inode->i_op = NULL;		/* trust-mode: what_is_wrong() lets it pass */
+		else
+			init_special_inode(inode, inode->i_mode, dev);
 	}
 	inode->i_mapping->a_ops = &liefs_aops;
 }

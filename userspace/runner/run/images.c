@@ -30,7 +30,7 @@ struct sweep {
 	guint try, fields_done, sizes_done;
 	gboolean go_on;
 	GHashTable *groups, *titles;	/* char * -> how often it crashed */
-	guint refused, errors, works, crashed, skipped, left_mounted;
+	guint refused, used, crashed, skipped, left_mounted;
 	gint64 began_us, tries_us;	/* tries: without what recovering took */
 };
 
@@ -136,8 +136,7 @@ static struct image_damage *next_damage(struct sweep *s)
 static void note_answer(struct sweep *s, const struct vx_msg_step *msg, enum step_outcome outcome)
 {
 	s->refused += outcome == STEP_OK && msg->value == VX_IMAGE_REFUSED;
-	s->errors += outcome == STEP_OK && msg->value == VX_IMAGE_ERRORS;
-	s->works += outcome == STEP_OK && msg->value == VX_IMAGE_WORKS;
+	s->used += outcome == STEP_OK && msg->value == VX_IMAGE_USED;
 	s->left_mounted += outcome == STEP_FAILED && msg->err == -EBUSY;
 }
 
@@ -317,16 +316,15 @@ static gboolean next_try(struct sweep *s, guint *nothing, GError **error)
 
 static void tell(struct sweep *s)
 {
-	const guint done = s->refused + s->errors + s->works + s->crashed;
+	const guint done = s->refused + s->used + s->crashed;
 	const double rate = s->tries_us ? done * 1e6 / (double)s->tries_us : 0;
 	g_autofree char *text =
-		g_strdup_printf("%u damaged images: %u refused by mount, %u used with errors, %u used without, %u crashed; %.1f a second%s",
-				done, s->refused, s->errors, s->works, s->crashed, rate,
+		g_strdup_printf("%u damaged images: %u refused by mount, %u mounted and used, %u crashed; %.1f a second%s",
+				done, s->refused, s->used, s->crashed, rate,
 				s->format ? "" : "; no format is described, so only in what mount reads");
-	json_t *json = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:b}", "event", "images", "tries", (int)done,
-				 "refused", (int)s->refused, "used_with_errors", (int)s->errors, "used", (int)s->works,
-				 "crashed", (int)s->crashed, "skipped", (int)s->skipped, "not_unmounted", (int)s->left_mounted,
-				 "per_second", rate, "format", s->format != NULL);
+	json_t *json = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:b}", "event", "images", "tries", (int)done,
+				 "refused", (int)s->refused, "used", (int)s->used, "crashed", (int)s->crashed,
+				 "skipped", (int)s->skipped, "not_unmounted", (int)s->left_mounted, "per_second", rate, "format", s->format != NULL);
 
 	s->run->req->progress.say(s->run->req->progress.ctx, text);
 	journal_log(s->run->journal, "%s", text);

@@ -31,8 +31,10 @@ void image_forget(struct image *image)
 gboolean image_hold(struct run *run, const char *name, enum vx_image_do what, guint64 at, guint64 len,
 		    enum step_outcome *outcome, struct step_result *ret, GError **error)
 {
+	/* What the filesystem has still to say of the image before comes during these, too. */
 	const struct step_spec spec = {
 		.op = VX_STEP_IMAGE_HOLD, .kind = "other", .name = name, .num = { what, (gint64)at, (gint64)len },
+		.may_fail = TRUE,
 	};
 
 	return run_step(run, &spec, outcome, ret, error);
@@ -98,8 +100,10 @@ static gboolean populate(struct run *run, gboolean *good, GError **error)
 	enum step_outcome outcome;
 	gboolean filled;
 
-	if (!run_format(run, good, error) || !*good)
-		return !*good && !(error && *error);
+	if (!run_format(run, good, error))
+		return FALSE;
+	if (!*good)
+		return TRUE;
 	if (!run_mount(run, &outcome, error))
 		return FALSE;
 	*good = outcome == STEP_OK;

@@ -323,9 +323,9 @@ struct image_damage *image_damage_sector(const struct image_extent *reads, guint
 	other = choose_sector(reads, nreads, chance);
 	way = (guint)draw(chance, 8);
 	len = draw(chance, 2) ? SECTOR : BLOCK;
-	if (sector + BLOCK > reader->size || other + BLOCK > reader->size || !reader->read(reader->ctx, sector, bytes, SECTOR))
+	if (sector + SECTOR > reader->size || !reader->read(reader->ctx, sector, bytes, SECTOR))
 		return NULL;
-	if (way < 2 && sector != other)
+	if (way < 2 && sector / len != other / len && MAX(sector, other) / len * len + len <= reader->size)
 		return damage_move(sector / len * len, other / len * len, way ? "swap" : "copy", len);
 	return damage_word(sector, bytes, reader, chance);
 }
