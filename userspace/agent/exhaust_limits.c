@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -35,7 +36,10 @@ static int finish(struct stress_thread *own, const char *place)
 static const unsigned int limits_kib[] = { 16384, 8192, 4096, 2048, 1024 };
 #define LIMITS (sizeof(limits_kib) / sizeof(limits_kib[0]))
 
+#define SPARE_KIB	768u		/* of it, for what the filesystem wants: the rest is taken first */
+
 struct cell {
+	unsigned int kib;
 	char group[STRESS_PATH + 32];
 	const char *place;
 	uint64_t until_ns;
@@ -68,6 +72,16 @@ static int make_cell(struct stress_thread *t, struct cell *cell)
 	return 0;
 }
 
+/* Pages that nobody can take back: what is left is for caches, inodes and buffers. */
+static void take_memory(unsigned int kib)
+{
+	size_t len = (size_t)kib << 10;
+	char *map = len ? mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+
+	if (map != MAP_FAILED)
+		memset(map, 1, len);
+}
+
 static int confined(struct stress_thread *t, void *arg)
 {
 	static const int right[] = { ENOMEM, ENOENT, EEXIST, ENOSPC, EOPNOTSUPP, EPERM, ENODATA, EINVAL, EAGAIN, 0 };
@@ -78,6 +92,7 @@ static int confined(struct stress_thread *t, void *arg)
 	if (write_text(cell->group, "cgroup.procs", "0"))
 		return 1;
 	t->s->until_ns = cell->until_ns;
+	take_memory(cell->kib > SPARE_KIB ? cell->kib - SPARE_KIB : 0);
 	stress_crew_start(&crew, t->s, 0, t->s->nthreads, stress_file_work, &how);
 	stress_crew_wait(&crew);
 	return 0;
@@ -98,6 +113,7 @@ int exhaust_memory(struct stress_thread *own)
 		snprintf(text, sizeof(text), "%uK", limits_kib[i]);
 		err = write_text(cell.group, "memory.max", text);
 		cell.until_ns = now_ns() + share;
+		cell.kib = limits_kib[i];
 		err = err ?: stress_fork(own, confined, &cell, &status);
 		shot += !err && status > 128;
 		if (!err && status && status <= 128)

@@ -19,6 +19,7 @@
 #define FEW_INODES	40000u		/* so many can be used up one by one */
 #define FOLDER		1000u		/* files of a directory */
 #define INODES_MAX	200000u
+#define INODES_ROOM	(1u << 20)	/* bytes for them, where they are made when they are wanted */
 #define INODES_SHARE	4u		/* times the seconds of a kind */
 
 struct room {
@@ -204,6 +205,14 @@ static void remove_inodes(struct stress_thread *t, const char *place, unsigned i
 	}
 }
 
+static int leave_room(struct stress_thread *t, const char *place)
+{
+	char path[STRESS_PATH + 32];
+
+	snprintf(path, sizeof(path), "%s/fill0", place);
+	return (int)DO(t, TRUNCATE, truncate(path, (off_t)(FILE_BYTES - INODES_ROOM)), ENOSPC);
+}
+
 int exhaust_no_inodes(struct stress_thread *own)
 {
 	char place[STRESS_PATH];
@@ -216,7 +225,7 @@ int exhaust_no_inodes(struct stress_thread *own)
 	if (start(own, place, &room) || DO(own, STATFS, statfs(place, &st)))
 		return -EBADMSG;
 	/* Where inodes are made when they are wanted, the last ones are those that find no room. */
-	if ((!st.f_files || st.f_ffree > FEW_INODES) && fill(own, place, &filled, &bytes))
+	if ((!st.f_files || st.f_ffree > FEW_INODES) && (fill(own, place, &filled, &bytes) || leave_room(own, place)))
 		return -EBADMSG;
 	own->s->until_ns = now_ns() + INODES_SHARE * own->s->ns;
 	while (!none && n < INODES_MAX && stress_go_on(own->s))

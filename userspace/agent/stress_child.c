@@ -153,8 +153,8 @@ static void child_main(struct stress *s, int (*fn)(struct stress_thread *own))
 	move_out();
 	begin(&own);
 	s->until_ns = now_ns() + s->ns;
-	if (!fn(&own) && s->afterwards && !stress_is_wrong(s))
-		s->afterwards(&own);
+	if (!fn(&own) && s->reloads && !stress_is_wrong(s))
+		stress_reload(&own);
 	end(&own);
 	atomic_store(&s->board->ended, true);
 	_exit(0);

@@ -82,7 +82,7 @@ struct stress {
 	bool ended_by_force;			/* the process, by the agent */
 	uint64_t patience_ns;			/* for what ends by itself, on a slow machine too */
 	long pins;				/* of the module, before; -1: it has no count */
-	int (*afterwards)(struct stress_thread *own);	/* of each kind of the step; NULL: nothing */
+	bool reloads;				/* after its kind the module is unloaded and loaded again */
 };
 
 /* One thread of a kind. */
@@ -171,7 +171,7 @@ struct stress_row {
 	int (*run)(struct stress_thread *own);
 	unsigned int needs;
 };
-int stress_step(struct op_run *run, const struct stress_row *rows, int (*afterwards)(struct stress_thread *own));
+int stress_step(struct op_run *run, const struct stress_row *rows);
 
 /* ---- stress_place.c ---------------------------------------------------------------------------- */
 
