@@ -20,7 +20,6 @@
 #define FOLDER		1000u		/* files of a directory */
 #define INODES_MAX	200000u
 #define INODES_ROOM	(1u << 20)	/* bytes for them, where they are made when they are wanted */
-#define INODES_SHARE	4u		/* times the seconds of a kind */
 
 struct room {
 	uint64_t bytes, inodes_used;
@@ -227,7 +226,8 @@ int exhaust_no_inodes(struct stress_thread *own)
 	/* Where inodes are made when they are wanted, the last ones are those that find no room. */
 	if ((!st.f_files || st.f_ffree > FEW_INODES) && (fill(own, place, &filled, &bytes) || leave_room(own, place)))
 		return -EBADMSG;
-	own->s->until_ns = now_ns() + INODES_SHARE * own->s->ns;
+	/* As many have to be removed again. */
+	own->s->until_ns = now_ns() + own->s->patience_ns / 2;
 	while (!none && n < INODES_MAX && stress_go_on(own->s))
 		none = make_inode(own, place, n++);
 	stress_note(own->s, none ? "no inode after %u files" : "%u files, and there are inodes still", n - none);
