@@ -174,7 +174,7 @@ static void end_it(struct stress *s)
 		snprintf(what, sizeof(what), "%s does not come back until it is killed", call);
 		stress_wrong(s, VX_FILE_HELD, what, "after %llu ms", (unsigned long long)(ns / NSEC_PER_MSEC));
 	} else {
-		stress_note(s, "ended by force: too slow for its deadline");
+		stress_lack(s, "it did not end in time: too slow here for the patience that it has");
 	}
 	op_kill_child(s->run);
 }
