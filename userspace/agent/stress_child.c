@@ -233,9 +233,8 @@ int stress_in_child(struct stress *s, int (*fn)(struct stress_thread *own))
 	if (err || atomic_load(&s->run->cancelled))
 		op_kill_child(s->run);
 	err = err ?: watch(s, pidfd);
-	err = reap(s->run) ?: err;
-	if (err)
-		return err;
+	if (reap(s->run) || err)
+		return err ?: -ECHILD;
 	if (!s->ended_by_force && (atomic_load(&s->board->killed) || !atomic_load(&s->board->ended)))
 		return -EOWNERDEAD;
 	return atomic_load(&s->board->wrong) ? -EBADMSG : 0;

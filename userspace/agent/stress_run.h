@@ -120,7 +120,7 @@ extern const int stress_any[];
 })
 /* The answer of a system call that may fail only with the errors named behind it. */
 #define DO(t, call, expression, ...) \
-	DO_RIGHT(t, call, ((const int[]){ __VA_ARGS__ __VA_OPT__(,) 0 }), expression)
+	DO_RIGHT(t, call, ((const int[]){ 0, ##__VA_ARGS__, 0 } + 1), expression)
 #define DO_ANY(t, call, expression) DO_RIGHT(t, call, stress_any, expression)
 
 /* Two sides of a race are inside at the same time: counted. `name` is static. */
