@@ -8,6 +8,5 @@ static const struct stress_row rows[] = { VX_EXHAUST_KINDS(X) { .name = NULL } }
 
 int op_exhaust(struct op_run *run)
 {
-	/* Whatever its device has done to it, the module can go. */
-	return stress_step(run, rows, stress_reload);
+	return stress_step(run, rows);
 }

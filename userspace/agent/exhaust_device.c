@@ -18,7 +18,7 @@
 #include "stress_run.h"
 
 #define SECTOR		512
-#define DELAY_MS	20
+#define DELAY_MS	20u
 #define FLAP_NS		(150 * NSEC_PER_MSEC)
 
 /* What a filesystem may say once its device fails. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -35,10 +36,13 @@ static int finish(struct stress_thread *own, const char *place)
 static const unsigned int limits_kib[] = { 16384, 8192, 4096, 2048, 1024 };
 #define LIMITS (sizeof(limits_kib) / sizeof(limits_kib[0]))
 
+#define SPARE_KIB	768u		/* of it, for what the filesystem wants: the rest is taken first */
+
 struct cell {
+	unsigned int kib;
 	char group[STRESS_PATH + 32];
 	const char *place;
-	uint64_t until_ns;
+	uint64_t share_ns;		/* of the kind's time, from when it is ready */
 };
 
 static int write_text(const char *dir, const char *file, const char *text)
@@ -68,6 +72,16 @@ static int make_cell(struct stress_thread *t, struct cell *cell)
 	return 0;
 }
 
+/* Pages that nobody can take back: what is left is for caches, inodes and buffers. */
+static void take_memory(unsigned int kib)
+{
+	size_t len = (size_t)kib << 10;
+	char *map = len ? mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+
+	if (map != MAP_FAILED)
+		memset(map, 1, len);
+}
+
 static int confined(struct stress_thread *t, void *arg)
 {
 	static const int right[] = { ENOMEM, ENOENT, EEXIST, ENOSPC, EOPNOTSUPP, EPERM, ENODATA, EINVAL, EAGAIN, 0 };
@@ -77,7 +91,8 @@ static int confined(struct stress_thread *t, void *arg)
 
 	if (write_text(cell->group, "cgroup.procs", "0"))
 		return 1;
-	t->s->until_ns = cell->until_ns;
+	take_memory(cell->kib > SPARE_KIB ? cell->kib - SPARE_KIB : 0);
+	t->s->until_ns = now_ns() + cell->share_ns;
 	stress_crew_start(&crew, t->s, 0, t->s->nthreads, stress_file_work, &how);
 	stress_crew_wait(&crew);
 	return 0;
@@ -85,8 +100,7 @@ static int confined(struct stress_thread *t, void *arg)
 
 int exhaust_memory(struct stress_thread *own)
 {
-	const uint64_t until = own->s->until_ns, share = own->s->ns / LIMITS;
-	struct cell cell = { .place = NULL };
+	struct cell cell = { .share_ns = own->s->ns / LIMITS };
 	char place[STRESS_PATH], text[32];
 	unsigned int i, shot = 0;
 	int status, err = 0;
@@ -97,13 +111,12 @@ int exhaust_memory(struct stress_thread *own)
 	for (i = 0; i < LIMITS && !err && !stress_is_wrong(own->s); i++) {
 		snprintf(text, sizeof(text), "%uK", limits_kib[i]);
 		err = write_text(cell.group, "memory.max", text);
-		cell.until_ns = now_ns() + share;
+		cell.kib = limits_kib[i];
 		err = err ?: stress_fork(own, confined, &cell, &status);
 		shot += !err && status > 128;
 		if (!err && status && status <= 128)
 			err = stress_lack(own->s, "the control group takes no process");
 	}
-	own->s->until_ns = until;
 	rmdir(cell.group);
 	stress_note(own->s, "%u of %u workers were shot for want of memory", shot, i);
 	return finish(own, place);

@@ -19,7 +19,7 @@
 #define FEW_INODES	40000u		/* so many can be used up one by one */
 #define FOLDER		1000u		/* files of a directory */
 #define INODES_MAX	200000u
-#define INODES_SHARE	4u		/* times the seconds of a kind */
+#define INODES_ROOM	(1u << 20)	/* bytes for them, where they are made when they are wanted */
 
 struct room {
 	uint64_t bytes, inodes_used;
@@ -204,6 +204,14 @@ static void remove_inodes(struct stress_thread *t, const char *place, unsigned i
 	}
 }
 
+static int leave_room(struct stress_thread *t, const char *place)
+{
+	char path[STRESS_PATH + 32];
+
+	snprintf(path, sizeof(path), "%s/fill0", place);
+	return (int)DO(t, TRUNCATE, truncate(path, (off_t)(FILE_BYTES - INODES_ROOM)), ENOSPC);
+}
+
 int exhaust_no_inodes(struct stress_thread *own)
 {
 	char place[STRESS_PATH];
@@ -216,9 +224,10 @@ int exhaust_no_inodes(struct stress_thread *own)
 	if (start(own, place, &room) || DO(own, STATFS, statfs(place, &st)))
 		return -EBADMSG;
 	/* Where inodes are made when they are wanted, the last ones are those that find no room. */
-	if ((!st.f_files || st.f_ffree > FEW_INODES) && fill(own, place, &filled, &bytes))
+	if ((!st.f_files || st.f_ffree > FEW_INODES) && (fill(own, place, &filled, &bytes) || leave_room(own, place)))
 		return -EBADMSG;
-	own->s->until_ns = now_ns() + INODES_SHARE * own->s->ns;
+	/* As many have to be removed again. */
+	own->s->until_ns = now_ns() + own->s->patience_ns / 2;
 	while (!none && n < INODES_MAX && stress_go_on(own->s))
 		none = make_inode(own, place, n++);
 	stress_note(own->s, none ? "no inode after %u files" : "%u files, and there are inodes still", n - none);

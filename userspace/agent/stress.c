@@ -67,6 +67,7 @@ static int do_row(struct stress *s, const struct stress_row *row)
 {
 	const char *lack = missing(s, row->needs);
 
+	s->reloads = row->needs & VX_STRESS_RELOAD;
 	if (lack) {
 		stress_lack(s, lack);
 		return 0;
@@ -74,7 +75,7 @@ static int do_row(struct stress *s, const struct stress_row *row)
 	return stress_in_child(s, row->run);
 }
 
-int stress_step(struct op_run *run, const struct stress_row *rows, int (*afterwards)(struct stress_thread *own))
+int stress_step(struct op_run *run, const struct stress_row *rows)
 {
 	struct stress_board *board;
 	struct stress s;
@@ -89,7 +90,6 @@ int stress_step(struct op_run *run, const struct stress_row *rows, int (*afterwa
 	if (!board)
 		return -ENOMEM;
 	err = unpack(&s, run, board);
-	s.afterwards = afterwards;
 	op_begin(run);
 	began = now_ns();
 	if (!err)
@@ -108,5 +108,5 @@ static const struct stress_row rows[] = { VX_STRESS_KINDS(X) { .name = NULL } };
 
 int op_stress(struct op_run *run)
 {
-	return stress_step(run, rows, NULL);
+	return stress_step(run, rows);
 }

@@ -215,7 +215,7 @@ int stress_propagation(struct stress_thread *own)
 {
 	const unsigned int n = own->s->nthreads > 1 ? own->s->nthreads / 2 : 1;
 	struct stress_crew propagators, cloners;
-	struct peers p;
+	struct peers p = { .place = { "" } };
 
 	if (open_peers(own, &p))
 		return -EBADMSG;

@@ -153,8 +153,8 @@ static void child_main(struct stress *s, int (*fn)(struct stress_thread *own))
 	move_out();
 	begin(&own);
 	s->until_ns = now_ns() + s->ns;
-	if (!fn(&own) && s->afterwards && !stress_is_wrong(s))
-		s->afterwards(&own);
+	if (!fn(&own) && s->reloads && !stress_is_wrong(s))
+		stress_reload(&own);
 	end(&own);
 	atomic_store(&s->board->ended, true);
 	_exit(0);
@@ -174,7 +174,7 @@ static void end_it(struct stress *s)
 		snprintf(what, sizeof(what), "%s does not come back until it is killed", call);
 		stress_wrong(s, VX_FILE_HELD, what, "after %llu ms", (unsigned long long)(ns / NSEC_PER_MSEC));
 	} else {
-		stress_note(s, "ended by force: too slow for its deadline");
+		stress_lack(s, "it did not end in time: too slow here for the patience that it has");
 	}
 	op_kill_child(s->run);
 }
@@ -233,9 +233,8 @@ int stress_in_child(struct stress *s, int (*fn)(struct stress_thread *own))
 	if (err || atomic_load(&s->run->cancelled))
 		op_kill_child(s->run);
 	err = err ?: watch(s, pidfd);
-	err = reap(s->run) ?: err;
-	if (err)
-		return err;
+	if (reap(s->run) || err)
+		return err ?: -ECHILD;
 	if (!s->ended_by_force && (atomic_load(&s->board->killed) || !atomic_load(&s->board->ended)))
 		return -EOWNERDEAD;
 	return atomic_load(&s->board->wrong) ? -EBADMSG : 0;

@@ -82,7 +82,7 @@ struct stress {
 	bool ended_by_force;			/* the process, by the agent */
 	uint64_t patience_ns;			/* for what ends by itself, on a slow machine too */
 	long pins;				/* of the module, before; -1: it has no count */
-	int (*afterwards)(struct stress_thread *own);	/* of each kind of the step; NULL: nothing */
+	bool reloads;				/* after its kind the module is unloaded and loaded again */
 };
 
 /* One thread of a kind. */
@@ -120,7 +120,7 @@ extern const int stress_any[];
 })
 /* The answer of a system call that may fail only with the errors named behind it. */
 #define DO(t, call, expression, ...) \
-	DO_RIGHT(t, call, ((const int[]){ __VA_ARGS__ __VA_OPT__(,) 0 }), expression)
+	DO_RIGHT(t, call, ((const int[]){ 0, ##__VA_ARGS__, 0 } + 1), expression)
 #define DO_ANY(t, call, expression) DO_RIGHT(t, call, stress_any, expression)
 
 /* Two sides of a race are inside at the same time: counted. `name` is static. */
@@ -171,7 +171,7 @@ struct stress_row {
 	int (*run)(struct stress_thread *own);
 	unsigned int needs;
 };
-int stress_step(struct op_run *run, const struct stress_row *rows, int (*afterwards)(struct stress_thread *own));
+int stress_step(struct op_run *run, const struct stress_row *rows);
 
 /* ---- stress_place.c ---------------------------------------------------------------------------- */
 

@@ -190,7 +190,7 @@ static int held_file(struct stress_thread *t, const struct arena *a, int *fd)
 
 static void works_detached(struct stress_thread *t, int fd)
 {
-	char buf[BYTES], back[BYTES];
+	char buf[BYTES], back[BYTES] = "";
 
 	memset(buf, (int)stress_random(t) | 1, BYTES);
 	if (DO(t, WRITE, pwrite(fd, buf, BYTES, 0), ENOSPC) != BYTES)

@@ -15,6 +15,7 @@
 #define VX_STRESS_MAPPED	4	/* its device is one of device-mapper's, whose table can be changed */
 #define VX_STRESS_PLUG		8	/* its device can be pulled out (scsi_debug) */
 #define VX_STRESS_ERRORS	16	/* provokes errors of the filesystem: what it prints about them is right */
+#define VX_STRESS_RELOAD	32	/* afterwards the module is unloaded and loaded again, which for a large one takes seconds */
 
 /*
  *	name, function in the agent, needs, what is done, what is expected
@@ -70,7 +71,7 @@
 	X("no-inodes",		no_inodes,	VX_STRESS_ERRORS,						\
 	  "create files until there are no inodes",								\
 	  "ENOSPC; removing them gives the inodes back")							\
-	X("memory",		memory,		VX_STRESS_ERRORS,						\
+	X("memory",		memory,		VX_STRESS_ERRORS | VX_STRESS_RELOAD,				\
 	  "threads of file operations in less and less memory",							\
 	  "ENOMEM at worst, or the worker is shot; what was there stays intact")					\
 	X("descriptors",	descriptors,	0,								\
@@ -82,7 +83,7 @@
 	X("read-only-device",	read_only,	VX_STRESS_ERRORS | VX_STRESS_MAPPED,				\
 	  "mount, write, remount on a device that became read-only",						\
 	  "refused, or mounted read-only; writes get EROFS")							\
-	X("failing-device",	failing,	VX_STRESS_ERRORS | VX_STRESS_MAPPED,				\
+	X("failing-device",	failing,	VX_STRESS_ERRORS | VX_STRESS_MAPPED | VX_STRESS_RELOAD,		\
 	  "every request fails (dm error) while threads work",							\
 	  "errors, no hang; it can be unmounted")								\
 	X("flaky-device",	flaky,		VX_STRESS_ERRORS | VX_STRESS_MAPPED,				\
@@ -94,7 +95,7 @@
 	X("slow-device",	slow,		VX_STRESS_MAPPED,						\
 	  "every request takes 20 ms longer (dm delay) while threads work",					\
 	  "slower, otherwise as ever")										\
-	X("removed-device",	removed,	VX_STRESS_ERRORS | VX_STRESS_PLUG,				\
+	X("removed-device",	removed,	VX_STRESS_ERRORS | VX_STRESS_PLUG | VX_STRESS_RELOAD,		\
 	  "the device is pulled out while threads work",							\
 	  "errors, no hang; it can be unmounted")
 

@@ -38,18 +38,26 @@ static gboolean before(struct stress_course *c, const struct vx_stress_kind *kin
 	return run_format_device(c->run, own, &usable, error);
 }
 
-static gboolean works_again(struct run *run, GError **error)
+/* What fails of it is found as any step's failure; then the guest is of no use for the next kind. */
+static gboolean works_again(struct stress_course *c, GError **error)
 {
-	enum step_outcome outcome;
+	enum step_outcome outcome = STEP_FAILED;
+	struct run *run = c->run;
 	gboolean usable;
 
-	if (!run_format(run, &usable, error) || !usable)
-		return !*error;
-	if (!run_mount(run, &outcome, error) || outcome != STEP_OK || run_guest_is_hurt(run))
-		return !*error;
-	if (!run_file_work(run, &outcome, error) || run_guest_is_hurt(run))
-		return !*error;
-	return run_umount(run, &outcome, error);
+	c->spoiled = TRUE;
+	if (!run_format(run, &usable, error) || (usable && !run_mount(run, &outcome, error)))
+		return FALSE;
+	if (outcome != STEP_OK || run_guest_is_hurt(run))
+		return TRUE;
+	if (!run_file_work(run, &outcome, error))
+		return FALSE;
+	if (run_guest_is_hurt(run))
+		return TRUE;
+	if (!run_umount(run, &outcome, error))
+		return FALSE;
+	c->spoiled = outcome != STEP_OK;
+	return TRUE;
 }
 
 static gboolean after(struct stress_course *c, const struct vx_stress_kind *kind, GError **error)
@@ -57,7 +65,7 @@ static gboolean after(struct stress_course *c, const struct vx_stress_kind *kind
 	gboolean ok = c->devices->len < 2 || stress_device_drop(c->run, g_ptr_array_index(c->devices, 1), error);
 
 	g_ptr_array_set_size(c->devices, 0);
-	return ok && works_again(c->run, error);
+	return ok && works_again(c, error);
 }
 
 static gboolean exhaust(struct run *run, const void *args, gboolean *go_on, GError **error)

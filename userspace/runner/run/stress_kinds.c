@@ -166,7 +166,7 @@ static void take_answer(struct turn *t, const struct step_result *res, enum step
 	const gboolean lacks = outcome == STEP_OK && res->msg.value == VX_FILE_UNSUPPORTED;
 
 	stress_parse_counts(res->output, &t->operations, &t->ms, &t->met);
-	t->outcome = outcome != STEP_OK ? "failed" : lacks ? "unsupported" : "done";
+	t->outcome = outcome != STEP_OK ? "failed" : lacks ? "not done" : "done";
 	if (outcome != STEP_OK || lacks)
 		t->why = g_strndup(res->output, strcspn(res->output, "\n"));
 }
@@ -316,11 +316,12 @@ static gboolean one_kind(struct stress_course *c, const struct vx_stress_kind *k
 	gboolean ok, failed, ret;
 
 	c->run->cycle++;
+	c->spoiled = FALSE;
 	c->run->req->progress.tick(c->run->req->progress.ctx, text, 0, 0);
 	t.from = journal_findings(c->run->journal)->len;
 	ok = steps_of(c, &t, &local);
 	run_settle(c->run);
-	failed = !strcmp(t.outcome, "failed");
+	failed = c->spoiled || !strcmp(t.outcome, "failed");
 	if (!ok || crashed_since(c->run, t.from))
 		t.outcome = "crashed";
 	note_turn(c, &t);

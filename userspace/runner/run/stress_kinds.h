@@ -19,6 +19,7 @@ struct stress_course {
 	enum vx_step_op op;
 	char *dir;			/* in the guest, for mount points */
 	gboolean prepared, go_on;	/* prepared: `dir` is there; not any more in a guest that was put back */
+	gboolean spoiled;		/* by what followed a kind: the guest is to be put back */
 	GPtrArray *devices;		/* further ones, paths */
 	/* Before and after a kind's own step; may be NULL. FALSE with `error` as run_step(). */
 	gboolean (*before)(struct stress_course *c, const struct vx_stress_kind *kind, const char **device, GError **error);
