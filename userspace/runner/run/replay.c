@@ -497,6 +497,26 @@ static gboolean all_kept(const struct replay *rp)
 	return TRUE;
 }
 
+/*
+ * Steps that arm failures, and a module whose calls are bound to vexprobe.ko's wrappers (setup.c keeps such copies in a folder of
+ * that name): without it in the guest neither can be done again.
+ */
+static gboolean needs_probe(const struct replay *rp)
+{
+	gboolean needs = FALSE;
+	guint i;
+
+	for (i = 0; i < steplist_length(rp->steps) && !needs; i++) {
+		json_t *json = steplist_action(rp->steps, i);
+		const char *path = text_of(json_object_get(json, "file"), "path", "");
+		g_autofree char *dir = g_path_get_dirname(path), *folder = g_path_get_basename(dir);
+
+		needs = op_from(text_of(json, "op", NULL)) == VX_STEP_INJECT || !strcmp(folder, "bound");
+		json_decref(json);
+	}
+	return needs;
+}
+
 /* A name is part of a path: of a record that somebody edited, too. */
 static char *safe_name(const char *name)
 {
@@ -509,6 +529,7 @@ static gboolean run_it(struct replay *rp, const struct target *target, GError **
 {
 	const char *kernel = word(rp, "kernel"), *accel = word(rp, "accel");
 	const json_t *snapshot = json_object_get(rp->an->run, "snapshot");
+	const gboolean probe = snapshot || needs_probe(rp);
 	struct config config;
 	const struct run_request req = {
 		.config = &config, .target = target, .scenario = "replay", .source = word(rp, "source"),
@@ -517,7 +538,7 @@ static gboolean run_it(struct replay *rp, const struct target *target, GError **
 		.force_tcg = !g_strcmp0(accel, "tcg"), .replay = rp, .progress = rp->req->progress,
 		.cancellable = rp->req->cancellable, .snapshot = text_of(snapshot, "name", NULL),
 		.snapshot_made = json_integer_value(json_object_get(snapshot, "made")),
-		.probe_source = snapshot ? rp->req->probe_source : NULL, .box = snapshot ? VM_BOX_SHMEM : VM_BOX_NONE,
+		.probe_source = probe ? rp->req->probe_source : NULL, .box = probe ? VM_BOX_SHMEM : VM_BOX_NONE,
 	};
 
 	return read_settings(rp, &config, error) && run_execute(&req, &rp->out->run, error);

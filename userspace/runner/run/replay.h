@@ -17,7 +17,7 @@ struct replay_request {
 	unsigned int times;		/* at least 1; the guest is made anew in between */
 	const char *from;		/* attempts after the first go on from just after this step's last time; or NULL */
 	const char *outdir, *cachedir, *agent, *uri;
-	const char *probe_source;	/* kmod-probe's folder, for a run that started from a snapshot */
+	const char *probe_source;	/* kmod-probe's folder, for a run that needs it: from a snapshot, with failures, bound */
 	gboolean cold;
 	struct run_progress progress;
 	GCancellable *cancellable;
