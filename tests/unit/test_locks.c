@@ -270,16 +270,30 @@ static void another_step_is_no_report(void **state)
 	feed_end(&f);
 }
 
+static void begin(struct feed *f, enum vx_locks_source source)
+{
+	g_autofree char *step = g_strdup_printf("{\"id\": 7, \"cycle\": 3, \"name\": \"locks\", \"kind\": \"locks\", "
+						"\"target\": true, \"num\": [%d, %d, 0, 0]}", VX_LOCKS_READ, source);
+
+	say(f, VX_REC_STEP_BEGIN, step);
+}
+
 #define LONG(times)	COUNTS "S 5 1 16 0 0 0 96000 9000 0 " times " 51000000 1\nF do_fsync+0x11/0x40 [vexfs]\n" \
 			"L do_fsync+0x31/0x40 [vexfs]\n"
 
-static void long_holds_are_told_if_not_just_one(void **state)
+static void long_holds_are_told_if_they_are_the_rule(void **state)
 {
 	struct feed f = feed_begin("locks", "locks");
 
+	begin(&f, VX_LOCKS_WRAPPED);
 	answer(&f, LONG("1"));
-	assert_int_equal(f.findings->len, 0);
 	answer(&f, LONG("3"));
+	assert_int_equal(f.findings->len, 0);
+	begin(&f, VX_LOCKS_PROBED);
+	answer(&f, LONG("16"));
+	assert_int_equal(f.findings->len, 0);
+	begin(&f, VX_LOCKS_WRAPPED);
+	answer(&f, LONG("4"));
 	assert_int_equal(f.findings->len, 1);
 	assert_string_equal(feed_finding(&f, 0)->title, "do_fsync sleeps long with a lock held");
 	assert_int_equal(feed_finding(&f, 0)->severity, SEV_MEDIUM);
@@ -332,7 +346,7 @@ int main(void)
 		cmocka_unit_test(inversion_is_told_once_with_both_stacks),
 		cmocka_unit_test(of_others_nothing_is_told),
 		cmocka_unit_test(another_step_is_no_report),
-		cmocka_unit_test(long_holds_are_told_if_not_just_one),
+		cmocka_unit_test(long_holds_are_told_if_they_are_the_rule),
 		cmocka_unit_test(kept_and_passed_on),
 		cmocka_unit_test(figures_are_summed_by_function),
 	};

@@ -5,15 +5,19 @@
  * function of its module, or one that bears its name, where the lock is taken.
  */
 #include <string.h>
+#include <vexlab/locks.h>
 
 #include "detect.h"
 #include "locks.h"
 
-#define LONG_HOLDS_MIN	2u	/* one long hold may be the machine's */
+/* A few long holds among many may be the machine's, which is slow now and then. */
+#define LONG_HOLDS_MIN	2u
+#define LONG_SHARE	4u	/* one in so many must be long */
 
 struct locks_state {
 	char module[VX_NAME_LEN], prefix[VX_NAME_LEN + 1];
 	GHashTable *told;		/* titles */
+	gboolean wrapped;		/* the latest report is of a module's own calls */
 	struct lock_totals totals;
 };
 
@@ -195,18 +199,24 @@ static void find_circles(struct locks_state *st, const struct detect_now *now, c
 	lockorder_circles(edges, report->orders->len, on_circle, &ctx);
 }
 
+static gboolean is_long(const struct locks_state *st, const struct lock_site *site)
+{
+	return site->long_holds >= LONG_HOLDS_MIN && site->long_holds >= site->taken / LONG_SHARE &&
+	       taken_by_target(st, site) && site->let_go.n && is_target(st, site->let_go.text[0]);
+}
+
+/* Only of a module that is being worked on: what others do while they wait for a device is well considered. */
 static void find_long(struct locks_state *st, const struct detect_now *now, const struct lock_report *report,
 		      GPtrArray *findings)
 {
 	guint i;
 
-	for (i = 0; i < report->sites->len; i++) {
+	for (i = 0; st->wrapped && i < report->sites->len; i++) {
 		const struct lock_site *site = g_ptr_array_index(report->sites, i);
 		g_autofree char *function = function_of(site), *title = NULL;
 		struct finding *finding;
 
-		if (site->long_holds < LONG_HOLDS_MIN || !st->module[0] || !taken_by_target(st, site) ||
-		    !site->let_go.n || !is_target(st, site->let_go.text[0]))
+		if (!is_long(st, site))
 			continue;
 		title = g_strdup_printf("%s sleeps long with a lock held", function);
 		finding = new_finding(st, now, "held-long", SEV_MEDIUM, site, title);
@@ -302,12 +312,26 @@ static void add_report(struct locks_state *st, const struct lock_report *report)
 		add_site(st, g_ptr_array_index(report->sites, i));
 }
 
+/* {"kind": "locks", "num": [what, source, ...]}: run/locks.c's step. */
+static void note_source(struct locks_state *st, const struct detect_now *now, const struct rec_entry *entry)
+{
+	json_t *json;
+
+	if (strcmp(now->step_kind, "locks"))
+		return;
+	json = rec_entry_json(entry);
+	st->wrapped = json_integer_value(json_array_get(json_object_get(json, "num"), 1)) == VX_LOCKS_WRAPPED;
+	json_decref(json);
+}
+
 static void locks_feed(gpointer state, const struct detect_now *now, const struct rec_entry *entry, GPtrArray *findings)
 {
 	VX_GUARD(lock_report_free) struct lock_report *report = NULL;
 	struct locks_state *st = state;
 	struct vx_msg_step msg;
 
+	if (entry->frame.type == VX_REC_STEP_BEGIN)
+		note_source(st, now, entry);
 	if (entry->frame.type != VX_MSG_STEP || strcmp(now->step_kind, "locks") || entry->frame.length < sizeof(msg))
 		return;
 	memcpy(&msg, entry->payload, sizeof(msg));
