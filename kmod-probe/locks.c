@@ -8,6 +8,7 @@
  * looking at the few slots where it may lie; only itself adds to it.
  */
 #include <linux/hash.h>
+#include <linux/kallsyms.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -516,6 +517,29 @@ static long cost_user(void __user *arg)
 	return err ?: copy_to_user(arg, &cost, sizeof(cost)) ? -EFAULT : 0;
 }
 
+/* "function+0x1/0x2 [module]" is what the kernel says. */
+static long name_user(void __user *arg)
+{
+	char text[KSYM_SYMBOL_LEN], *plus, *blank;
+	unsigned long offset, size;
+	struct vx_symbol symbol;
+
+	if (copy_from_user(&symbol, arg, sizeof(symbol)))
+		return -EFAULT;
+	sprint_symbol(text, symbol.address);
+	symbol.start = symbol.size = 0;
+	memset(symbol.name, 0, sizeof(symbol.name));
+	plus = strchr(text, '+');
+	if (plus && sscanf(plus, "+%lx/%lx", &offset, &size) == 2) {
+		symbol.start = symbol.address - offset;
+		symbol.size = size;
+		blank = strchr(plus, ' ');
+		*plus = '\0';
+		snprintf(symbol.name, sizeof(symbol.name), "%s%s", text, blank ?: "");
+	}
+	return copy_to_user(arg, &symbol, sizeof(symbol)) ? -EFAULT : 0;
+}
+
 long locks_ioctl(const struct file *file, unsigned int cmd, void __user *arg)
 {
 	long err = -ENOTTY;
@@ -527,6 +551,9 @@ long locks_ioctl(const struct file *file, unsigned int cmd, void __user *arg)
 		break;
 	case VX_PROBE_LOCKS_READ:
 		err = read_tables(arg);
+		break;
+	case VX_PROBE_SYMBOL:
+		err = name_user(arg);
 		break;
 	case VX_PROBE_LOCKS_COST:
 		err = cost_user(arg);

@@ -123,6 +123,13 @@ struct vx_delays_done {
 #define VX_PROBE_LOCKS_READ	_IOW('V', 41, __u64)		/* address of a struct vx_locks */
 #define VX_PROBE_DELAYS		_IOW('V', 42, struct vx_delays)
 #define VX_PROBE_DELAYS_DONE	_IOR('V', 43, struct vx_delays_done)
+/* The function that an address is in, without reading all symbols, which takes long. */
+struct vx_symbol {
+	__u64 address;
+	__u64 start, size;		/* of the function; 0: it is in none */
+	char name[128];			/* "function", "function [module]" */
+};
+#define VX_PROBE_SYMBOL		_IOWR('V', 45, struct vx_symbol)
 #define VX_PROBE_LOCKS_COST	_IOWR('V', 44, struct vx_locks_cost)
 
 /* What a pair of mutex_lock() and mutex_unlock() costs, measured by doing `rounds` of them. */
@@ -134,6 +141,7 @@ struct vx_locks_cost {
 _Static_assert(sizeof(struct vx_lock_site) == 312, "ABI");
 _Static_assert(sizeof(struct vx_lock_edge) == 176, "ABI");
 _Static_assert(sizeof(struct vx_lock_held) == 56, "ABI");
+_Static_assert(sizeof(struct vx_symbol) == 152, "ABI");
 _Static_assert(sizeof(struct vx_delays) == 304, "ABI");
 
 #endif

@@ -9,6 +9,7 @@
 
 #define FUNCTIONS_MAX	8192u
 #define PROBED		12u		/* functions that are chosen: all at once would only be slow */
+#define GAP		16u		/* what functions are aligned to */
 #define TEXT_SLACK	(64u << 10)	/* of a function whose end is not known */
 
 struct functions {
@@ -20,36 +21,60 @@ struct functions {
 /* Reading all symbols takes long under emulation, and nothing changes them but another load. */
 static struct functions known;
 
-/* Of the module, or of the kernel with that beginning of its name. The loader throws away what is marked as init. */
-static bool is_wanted(const char *type, const char *name, const char *module, const char *want, const char *prefix)
+/* The loader throws away what is marked as init; parts of functions are no entries. */
+static bool may_be_probed(const char *name)
 {
-	if (!strchr("tT", type[0]) || !strncmp(name, "__pfx_", 6) || strchr(name, '.') ||
-	    !strcmp(name, "init_module") || !strcmp(name, "cleanup_module") || !strncmp(name, "trace_", 6) ||
-	    !strncmp(name, "__", 2))
-		return false;
-	if (*module)
-		return !strcmp(module, want);
-	return *prefix && !strncmp(name, prefix, strlen(prefix));
+	return strncmp(name, "__", 2) && strncmp(name, "trace_", 6) && !strchr(name, '.') && strcmp(name, "init_module") &&
+	       strcmp(name, "cleanup_module");
 }
 
-/* In the order of kallsyms, which for one build of a module is always the same. */
-static int read_functions(const char *want, const char *prefix, struct functions *ret)
+/* A module's functions, one after the other, without those of all others: those take long under emulation. */
+static int walk_module(const char *want, uint64_t base, uint64_t size, struct functions *ret)
+{
+	uint64_t at = base;
+	char whose[80];
+	bool ours;
+
+	snprintf(whose, sizeof(whose), " [%.64s]", want);
+	while (at < base + size && ret->n < FUNCTIONS_MAX) {
+		struct vx_symbol symbol = { .address = at };
+
+		if (ioctl(locks_device(), VX_PROBE_SYMBOL, &symbol))
+			return -errno;
+		/* Behind its text, or a gap. */
+		if (!symbol.size || symbol.start + symbol.size <= at) {
+			at += GAP;
+			continue;
+		}
+		symbol.name[sizeof(symbol.name) - 1] = '\0';
+		/* Its size is that of all its parts together: behind its text may be another's. */
+		ours = strstr(symbol.name, whose) != NULL;
+		symbol.name[strcspn(symbol.name, " ")] = '\0';
+		if (ours && may_be_probed(symbol.name))
+			ret->address[ret->n++] = symbol.start;
+		at = symbol.start + symbol.size;
+	}
+	return ret->n ? 0 : -ENOENT;
+}
+
+/* Of what is built in, by the beginning of its name. */
+static int read_functions(const char *prefix, struct functions *ret)
 {
 	FILE *f = fopen("/proc/kallsyms", "re");
 	char line[512];
 
 	if (!f)
 		return -errno;
-	while (ret->n < FUNCTIONS_MAX && fgets(line, sizeof(line), f)) {
-		char type[4], name[256], module[64] = "";
+	while (*prefix && ret->n < FUNCTIONS_MAX && fgets(line, sizeof(line), f)) {
+		const char *name = strstr(line, prefix);
+		char type[4], word[256];
 		unsigned long long address;
 
 		/* Most lines are nobody's: taken apart is only what may be. */
-		if (!strstr(line, want) && (!*prefix || !strstr(line, prefix)))
+		if (!name || name == line || name[-1] != ' ' ||
+		    sscanf(line, "%llx %3s %255s", &address, type, word) != 3 || !address)
 			continue;
-		if (sscanf(line, "%llx %3s %255s [%63[^]]]", &address, type, name, module) < 3 || !address)
-			continue;
-		if (is_wanted(type, name, module, want, prefix))
+		if (strchr("tT", type[0]) && may_be_probed(word))
 			ret->address[ret->n++] = address;
 	}
 	fclose(f);
@@ -98,7 +123,7 @@ static int find_functions(const char *want, const char *prefix, struct vx_delays
 	snprintf(of, sizeof(of), "%.64s %.64s %llx", want, prefix, base);
 	if (strcmp(of, known.of)) {
 		known.n = 0;
-		err = read_functions(want, module ? "" : prefix, &known);
+		err = module ? walk_module(want, base, size, &known) : read_functions(prefix, &known);
 		snprintf(known.of, sizeof(known.of), "%s", err ? "" : of);
 	}
 	if (!err)

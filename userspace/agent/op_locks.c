@@ -16,7 +16,6 @@
 #include <vexlab/locks.h>
 
 #include "cleanup.h"
-#include "ksyms.h"
 #include "lockorder.h"
 #include "ops.h"
 
@@ -26,7 +25,6 @@
 #define COST_ROUNDS	20000u
 
 static int device = -1;
-static struct ksyms_past *past;
 
 struct report {
 	struct op_run *run;
@@ -64,27 +62,35 @@ static void say(struct report *r, const char *format, ...)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static const struct ksym *symbol(uint64_t address)
+/* Of a return address: the call may be the last instruction of its function. */
+static bool find_symbol(uint64_t address, struct vx_symbol *ret)
 {
-	return past ? ksyms_past_find(past, 0, address) : NULL;
+	*ret = (struct vx_symbol){ .address = address - 1 };
+	if (ioctl(device, VX_PROBE_SYMBOL, ret) || !ret->size)
+		return false;
+	ret->name[sizeof(ret->name) - 1] = '\0';
+	return true;
 }
 
 static void say_frame(struct report *r, char tag, uint64_t address)
 {
-	const struct ksym *sym = symbol(address);
+	struct vx_symbol symbol;
+	const char *module;
 
-	if (!sym)
+	if (!find_symbol(address, &symbol)) {
 		say(r, "%c 0x%llx\n", tag, (unsigned long long)address);
-	else
-		say(r, "%c %s+0x%llx/0x%llx%s%s%s\n", tag, sym->name, (unsigned long long)(address - sym->address),
-		    (unsigned long long)sym->size, *sym->module ? " [" : "", sym->module, *sym->module ? "]" : "");
+		return;
+	}
+	module = strchr(symbol.name, ' ') ?: "";
+	say(r, "%c %.*s+0x%llx/0x%llx%s\n", tag, (int)strcspn(symbol.name, " "), symbol.name,
+	    (unsigned long long)(address - symbol.start), (unsigned long long)symbol.size, module);
 }
 
 static bool is_ours(uint64_t address)
 {
-	const struct ksym *sym = symbol(address);
+	struct vx_symbol symbol;
 
-	return sym && !strcmp(sym->module, "vexprobe");
+	return find_symbol(address, &symbol) && strstr(symbol.name, " [vexprobe]");
 }
 
 /* From the call at `site` outwards; if that is not on it, from what is not ours. */
@@ -99,13 +105,6 @@ static void say_stack(struct report *r, char tag, const __u64 *stack, uint64_t s
 			;
 	for (i = first; i < VX_LOCK_FRAMES && stack[i]; i++)
 		say_frame(r, tag, stack[i]);
-}
-
-static int read_names(void)
-{
-	int err = past ? 0 : ksyms_past_create(&past);
-
-	return err ? err : ksyms_past_update(past, 0, false);
 }
 
 /* ---- sites ------------------------------------------------------------------------------------- */
@@ -299,12 +298,8 @@ static int read_locks(struct op_run *run)
 
 	if (!locks)
 		return -ENOMEM;
-	/* First: reading names takes locks, too. */
 	if (ioctl(device, VX_PROBE_LOCKS_READ, &to))
 		return -errno;
-	err = read_names();
-	if (err)
-		return err;
 	c = &locks->counts;
 	run->value = (int64_t)c->taken;
 	say(&r, "C %llu %llu %llu %llu %llu %llu %llu %llu\n", (unsigned long long)c->taken,
