@@ -390,11 +390,14 @@ static int make_places(const struct races *all, unsigned int threads)
 }
 
 /* A thread that an Oops ends is joined like any other: its kernel clears its number. */
-static int run_threads(struct races *all, struct racer *racers, unsigned int threads, uint64_t seed)
+static int run_threads(struct races *all, unsigned int threads, uint64_t seed)
 {
+	_cleanup_free_ struct racer *racers = calloc(threads, sizeof(*racers));
 	uint64_t sum = 0;
 	int err = 0;
 
+	if (!racers)
+		return -ENOMEM;
 	for (unsigned int i = 0; i < threads && !err; i++) {
 		racers[i].all = all;
 		racers[i].number = i;
@@ -417,7 +420,6 @@ static int run_threads(struct races *all, struct racer *racers, unsigned int thr
 int op_races(struct op_run *run)
 {
 	const __s64 *num = run->step.req.num;
-	_cleanup_free_ struct racer *racers = calloc(THREADS_MAX, sizeof(*racers));
 	struct races all = {
 		.run = run, .dir = run->step.str[0], .second = run->step.str[1], .device = run->step.str[2],
 		.type = run->step.str[3], .options = run->step.str[4], .mounts = num[3] == VX_RACES_MOUNTS,
@@ -427,8 +429,6 @@ int op_races(struct op_run *run)
 
 	if (num[1] < 1 || num[1] > MS_MAX || num[2] < 1 || num[2] > THREADS_MAX || (all.mounts && !all.second[0]))
 		return -EINVAL;
-	if (!racers)
-		return -ENOMEM;
 	op_begin(run);
 	err = make_places(&all, (unsigned int)num[2]);
 	if (err) {
@@ -436,5 +436,5 @@ int op_races(struct op_run *run)
 		return op_end(run, err);
 	}
 	all.until_ns = now_ns() + (uint64_t)num[1] * NSEC_PER_MSEC;
-	return op_end(run, run_threads(&all, racers, (unsigned int)num[2], (uint64_t)num[0]));
+	return op_end(run, run_threads(&all, (unsigned int)num[2], (uint64_t)num[0]));
 }
