@@ -156,7 +156,7 @@ static int by_weight(const void *a, const void *b)
 
 static void say_sites(struct report *r)
 {
-	int index[VX_LOCK_SITES];
+	int index[VX_LOCK_SITES] = { 0 };
 	unsigned int n = 0, i;
 
 	for (i = 0; i < VX_LOCK_SITES; i++)

@@ -43,6 +43,7 @@ struct racer {
 	uint64_t words[WORDS];
 	pthread_t thread;
 	bool started;
+	bool ended;			/* by itself; else the kernel has killed it, in the midst of something */
 };
 
 static unsigned int draw(struct racer *r, unsigned int below)
@@ -360,6 +361,7 @@ static void *work(void *arg)
 		if (!(r->calls % 64) && !r->all->mounts && r->all->second[0] && !r->number)
 			do_mount(r);
 	}
+	r->ended = true;
 	return NULL;
 }
 
@@ -390,11 +392,14 @@ static int make_places(const struct races *all, unsigned int threads)
 }
 
 /* A thread that an Oops ends is joined like any other: its kernel clears its number. */
-static int run_threads(struct races *all, struct racer *racers, unsigned int threads, uint64_t seed)
+static int run_threads(struct races *all, unsigned int threads, uint64_t seed)
 {
+	_cleanup_free_ struct racer *racers = calloc(threads, sizeof(*racers));
 	uint64_t sum = 0;
 	int err = 0;
 
+	if (!racers)
+		return -ENOMEM;
 	for (unsigned int i = 0; i < threads && !err; i++) {
 		racers[i].all = all;
 		racers[i].number = i;
@@ -408,7 +413,8 @@ static int run_threads(struct races *all, struct racer *racers, unsigned int thr
 		sum += racers[i].calls;
 	}
 	for (unsigned int i = 0; i < threads && !all->said && !all->mounts; i++)
-		check_own(&racers[i]);
+		if (racers[i].ended)
+			check_own(&racers[i]);
 	if (!all->said)
 		all->run->value = (int64_t)sum;
 	return err ? err : all->said ? -EBADMSG : 0;
@@ -417,7 +423,6 @@ static int run_threads(struct races *all, struct racer *racers, unsigned int thr
 int op_races(struct op_run *run)
 {
 	const __s64 *num = run->step.req.num;
-	_cleanup_free_ struct racer *racers = calloc(THREADS_MAX, sizeof(*racers));
 	struct races all = {
 		.run = run, .dir = run->step.str[0], .second = run->step.str[1], .device = run->step.str[2],
 		.type = run->step.str[3], .options = run->step.str[4], .mounts = num[3] == VX_RACES_MOUNTS,
@@ -427,8 +432,6 @@ int op_races(struct op_run *run)
 
 	if (num[1] < 1 || num[1] > MS_MAX || num[2] < 1 || num[2] > THREADS_MAX || (all.mounts && !all.second[0]))
 		return -EINVAL;
-	if (!racers)
-		return -ENOMEM;
 	op_begin(run);
 	err = make_places(&all, (unsigned int)num[2]);
 	if (err) {
@@ -436,5 +439,5 @@ int op_races(struct op_run *run)
 		return op_end(run, err);
 	}
 	all.until_ns = now_ns() + (uint64_t)num[1] * NSEC_PER_MSEC;
-	return op_end(run, run_threads(&all, racers, (unsigned int)num[2], (uint64_t)num[0]));
+	return op_end(run, run_threads(&all, (unsigned int)num[2], (uint64_t)num[0]));
 }

@@ -101,8 +101,10 @@ static noinline void keep_left(void)
 {
 	static atomic_t once;
 
-	if (!atomic_xchg(&once, 1))
-		mutex_lock(&left);
+	if (atomic_xchg(&once, 1))
+		return;
+	mutex_lock(&left);
+	barrier();	/* no tail call: this function is who takes it */
 }
 
 /* ---- where -------------------------------------------------------------------------------------- */
