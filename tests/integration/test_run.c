@@ -48,7 +48,7 @@ static void check_files(const char *dir)
 {
 	static const char *const names[] = {
 		"record.vxl", "vm_console.log", "comprehensive_report.json", "crash_events.jsonl",
-		"performance_events.jsonl",
+		"performance_events.jsonl", "report.html", "junit.xml",
 	};
 	static const char *const stamped[] = {
 		"enhanced_vexfs_test_*.log", "performance_metrics_*.json", "crash_detection_*.log",

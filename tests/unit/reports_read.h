@@ -359,6 +359,7 @@ static inline void read_openmetrics(const char *text)
 	for (i = 0; i < n - 2; i++) {
 		const char *end, *labels = strchr(lines[i], '{');
 		double value;
+		char *tail;
 
 		if (g_str_has_prefix(lines[i], "# HELP ")) {
 			g_free(family);
@@ -372,7 +373,8 @@ static inline void read_openmetrics(const char *text)
 		assert_true(family && g_str_has_prefix(lines[i], family) && labels);
 		end = labels_end(labels);
 		assert_int_equal(end[1], ' ');
-		value = g_ascii_strtod(end + 2, NULL);
+		value = g_ascii_strtod(end + 2, &tail);
+		assert_true(tail > end + 2 && !*tail);
 		/* Buckets contain those before them. */
 		if (strstr(lines[i], "_bucket{")) {
 			if (!strstr(lines[i], "le=\"1e-06\""))

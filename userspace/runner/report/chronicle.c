@@ -68,6 +68,12 @@ const struct chron_step *chronicle_step(const struct chronicle *chron, guint64 i
 	return find_step(chron, id);
 }
 
+gboolean chronicle_is_measured(const struct chronicle *chron, const struct chron_op *op)
+{
+	return op->step != CHRONICLE_NO_STEP &&
+	       !strcmp(g_array_index(chron->steps, struct chron_step, op->step).phase, "measure");
+}
+
 gboolean chron_step_failed(const struct chron_step *step)
 {
 	if (step->may_fail)

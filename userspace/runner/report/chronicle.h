@@ -91,6 +91,8 @@ VX_DEFINE_GUARD(struct chronicle, chronicle_free);
 
 /* NULL: it has none of that id. */
 const struct chron_step *chronicle_step(const struct chronicle *chronicle, guint64 id);
+/* Was the operation one of the measured cycles, whose latencies are told? */
+gboolean chronicle_is_measured(const struct chronicle *chronicle, const struct chron_op *op);
 /* Did it fail, being one that ought not? One that was never answered did. */
 gboolean chron_step_failed(const struct chron_step *step);
 

@@ -185,8 +185,7 @@ static void histogram(GString *out, const struct report_view *view, const char *
 /* As the terminal's table counts: operations of the measured cycles that succeeded. */
 static gboolean measured(const struct chronicle *chron, const struct chron_op *op)
 {
-	return !op->err && op->step != CHRONICLE_NO_STEP &&
-	       !strcmp(g_array_index(chron->steps, struct chron_step, op->step).phase, "measure");
+	return !op->err && chronicle_is_measured(chron, op);
 }
 
 static void latencies(GString *out, const struct report_view *view)

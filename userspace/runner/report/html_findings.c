@@ -136,7 +136,7 @@ static void one_finding(GString *out, const struct report_view *view, const stru
 {
 	const struct finding *finding = one->finding;
 
-	g_string_append_printf(out, "<details%s><summary>", open ? " open" : "");
+	g_string_append_printf(out, "<details class=\"ev\"%s><summary>", open ? " open" : "");
 	html_severity(out, finding);
 	g_string_append(out, " <span class=\"t\">");
 	text_xml(out, finding->title);

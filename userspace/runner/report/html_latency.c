@@ -29,12 +29,6 @@ static void shown_clear(struct shown *s)
 	g_array_unref(s->ns);
 }
 
-static gboolean is_measured(const struct chronicle *chron, const struct chron_op *op)
-{
-	return op->step != CHRONICLE_NO_STEP &&
-	       !strcmp(g_array_index(chron->steps, struct chron_step, op->step).phase, "measure");
-}
-
 static void note(struct shown *s, const struct chron_op *op)
 {
 	const guint64 ns = MAX(op->total_ns, 1);
@@ -57,7 +51,7 @@ static struct shown gather(const struct chronicle *chron, enum vx_op op, gboolea
 	for (i = 0; i < chron->ops->len; i++) {
 		const struct chron_op *one = &g_array_index(chron->ops, struct chron_op, i);
 
-		if (one->op == op && !one->err && (all || is_measured(chron, one)))
+		if (one->op == op && !one->err && (all || chronicle_is_measured(chron, one)))
 			note(&s, one);
 	}
 	return s;
@@ -279,7 +273,7 @@ static gboolean any_measured(const struct chronicle *chron)
 	guint i;
 
 	for (i = 0; i < chron->ops->len; i++)
-		if (is_measured(chron, &g_array_index(chron->ops, struct chron_op, i)))
+		if (chronicle_is_measured(chron, &g_array_index(chron->ops, struct chron_op, i)))
 			return TRUE;
 	return FALSE;
 }

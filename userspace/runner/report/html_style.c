@@ -12,7 +12,8 @@ const char html_style[] =
 "@media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--code:#f4f4f4;--accent:#1a4690;--good:#0f5a31;"
 "--bad:#a01825;--warn:#6e4200;--idle:#555;--shade:#eee;--goodbg:#fff;--badbg:#fff;--warnbg:#fff;--idlebg:#fff}"
 "nav,.skip{display:none}section,header{break-inside:avoid-page;box-shadow:none}pre{white-space:pre-wrap;max-height:none!important}"
-"details::details-content{content-visibility:visible;display:block}.scroll{overflow:visible}a{text-decoration:none}}\n"
+".ev::details-content{content-visibility:visible;display:block}.scroll{overflow:visible}.scroll svg{min-width:0!important}"
+"*{print-color-adjust:exact}a{text-decoration:none}}\n"
 "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"
 "\"Segoe UI\",Roboto,\"DejaVu Sans\",sans-serif}\n"
 "main,nav,footer{max-width:1120px;margin:0 auto;padding:0 20px}\n"
@@ -64,8 +65,8 @@ const char html_style[] =
 "svg .s0{fill:var(--idle)}svg .s1{fill:var(--warn)}svg .s2,svg .s3{fill:var(--bad)}svg .s3{stroke:var(--ink);stroke-width:1.3}"
 "svg .noise{fill:var(--line);stroke:var(--soft)}\n"
 /* By enum vx_phase, and by turns for the phases of a scenario: dark enough for white letters. */
-".p0{fill:#7b8490;background:#7b8490}.p1{fill:#7563c4;background:#7563c4}.p2{fill:#2f7fc1;background:#2f7fc1}"
-".p3{fill:#0f8a76;background:#0f8a76}.p4{fill:#5c8a1e;background:#5c8a1e}.p5{fill:#a37408;background:#a37408}"
-".p6{fill:#c0602a;background:#c0602a}.p7{fill:#c24a5c;background:#c24a5c}.p8{fill:#a24fae;background:#a24fae}"
-".p9{fill:#5566d8;background:#5566d8}.p10{fill:#55606d;background:#55606d}\n"
+".p0{fill:#68727e;background:#68727e}.p1{fill:#7563c4;background:#7563c4}.p2{fill:#2a73b0;background:#2a73b0}"
+".p3{fill:#0c7b69;background:#0c7b69}.p4{fill:#527c18;background:#527c18}.p5{fill:#946806;background:#946806}"
+".p6{fill:#b15624;background:#b15624}.p7{fill:#c24a5c;background:#c24a5c}.p8{fill:#a24fae;background:#a24fae}"
+".p9{fill:#5566d8;background:#5566d8}.p10{fill:#65707d;background:#65707d}\n"
 "footer{color:var(--soft);font-size:12.8px;padding-bottom:34px}\n";

@@ -85,34 +85,56 @@ static void resource_rows(GString *out, const json_t *resources)
 	close_table(out);
 }
 
-void html_leaks(GString *out, const struct report_view *view)
+/* Of those that are acquitted, or of all others. */
+static void site_rows(GString *out, const json_t *sites, gboolean acquitted)
 {
 	static const char *const columns[] = { "Verdict", "Site", "Kind", ">Objects", ">Bytes", ">Rate", "Why", NULL };
-	json_t *json = report_leaks(view->dir, view->an);
-	const json_t *sites = json_object_get(json, "sites"), *site;
-	const json_t *cleanup = json_object_get(json, "cleanup");
-	g_autofree char *about = NULL;
+	guint told = 0, more = 0;
+	const json_t *site;
 	size_t i;
+
+	json_array_foreach(sites, i, site) {
+		if (g_str_equal(word(site, "verdict"), "acquitted") != acquitted)
+			continue;
+		if (!told)
+			html_table(out, "Places that allocated, the gravest first", columns);
+		if (told < LEAKS_MAX) {
+			leak_row(out, site);
+			told++;
+		} else {
+			more++;
+		}
+	}
+	if (told)
+		close_table(out);
+	if (more)
+		g_string_append_printf(out, "<p class=\"soft\">%u more sites are in leaks.json.</p>\n", more);
+}
+
+void html_leaks(GString *out, const struct report_view *view)
+{
+	json_t *json = report_leaks(view->dir, view->an);
+	const json_t *sites = json_object_get(json, "sites"), *cleanup = json_object_get(json, "cleanup");
+	const json_int_t acquitted = json_integer_value(json_object_get(json, "acquitted"));
+	g_autofree char *about = NULL;
 
 	if (!json)
 		return;
 	about = g_strdup_printf("%" JSON_INTEGER_FORMAT " leaks, %" JSON_INTEGER_FORMAT " suspected, %" JSON_INTEGER_FORMAT
 				" sites acquitted: %s. The unload %s.", json_integer_value(json_object_get(json, "leaks")),
-				json_integer_value(json_object_get(json, "suspected")),
-				json_integer_value(json_object_get(json, "acquitted")),
+				json_integer_value(json_object_get(json, "suspected")), acquitted,
 				*word(json, "end") ? word(json, "end") : "the hunt was broken off",
 				!json_is_true(json_object_get(cleanup, "known")) ? "was not verified" :
 				json_is_true(json_object_get(cleanup, "verified")) ? "left nothing behind" : "left something behind");
 	html_open(out, "leaks", "Leaks", about);
-	html_table(out, "Places that allocated, the gravest first", columns);
-	json_array_foreach(sites, i, site)
-		if (i < LEAKS_MAX)
-			leak_row(out, site);
-	close_table(out);
-	if (json_array_size(sites) > LEAKS_MAX)
-		g_string_append_printf(out, "<p class=\"soft\">%zu more sites are in leaks.json.</p>\n",
-				       json_array_size(sites) - LEAKS_MAX);
+	site_rows(out, sites, FALSE);
 	resource_rows(out, json_object_get(json, "resources"));
+	if (acquitted) {
+		g_string_append_printf(out, "<details><summary>%" JSON_INTEGER_FORMAT " sites that gave everything back</summary>\n",
+				       acquitted);
+		site_rows(out, sites, TRUE);
+		g_string_append(out, "</details>\n");
+	}
 	g_string_append(out, "<p class=\"soft\">Stacks: <code>vexlab leaks ");
 	text_xml(out, view->dir);
 	g_string_append(out, "</code></p>\n");
