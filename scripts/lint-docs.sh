@@ -54,7 +54,7 @@ for page in docs/vexlab.1 docs/USAGE.md; do
 	missing=$(comm -23 <(echo "$settings") <(echo "$named") | tr '\n' ' ')
 	[[ -z ${missing// } ]] || complain "$page does not have the settings: $missing"
 	# A misspelt one is an example of a message; and a file of that name is none.
-	unknown=$(comm -13 <(echo "$settings") <(grep -vE '\.(cycels|vxl)$' <<<"$named") | tr '\n' ' ')
+	unknown=$(comm -13 <(echo "$settings") <(grep -vE '\.(cycels|vxl|db)$' <<<"$named") | tr '\n' ' ')
 	[[ -z ${unknown// } ]] || complain "$page has settings that vexlab has not: $unknown"
 done
 exit $bad

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make bench: every figure of docs/PERFORMANCE.md, as a Markdown table on stdout.
 #
-#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|restore|console|crash|run|leaks]...
+#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|restore|console|crash|run|leaks|history]...
 set -euo pipefail
 
 B=${1:?usage: tests/bench/run.sh BUILD [NAME...]}
@@ -49,10 +49,10 @@ whole_run() {
 	done | awk '{ print $1 / 1000 }' | row "vexlab run, 100 cycles, all included" s "<= 5"
 }
 
-(($#)) || set -- cold warm trace channel step restore crash console run leaks
+(($#)) || set -- cold warm trace channel step restore crash console run leaks history
 own=()
 for name; do
-	case $name in console|crash|run|leaks) ;; *) own+=("$name") ;; esac
+	case $name in console|crash|run|leaks|history) ;; *) own+=("$name") ;; esac
 done
 if ((${#own[@]})); then
 	"$B/tests/bench/bench_vexlab" "$B/vexlab-agent" "${own[@]}"
@@ -68,6 +68,9 @@ for name; do
 		crashes 8 spin@write "step's limit to hang with its stack, spinning" "<= 3000" ;;
 	run)
 		whole_run ;;
+	history)
+		"$B/tests/bench/bench_history"
+		"$B/tests/bench/bench_history" power ;;
 	leaks)
 		"$B/tests/bench/bench_leaks" "$B/vexlab-agent" "$PWD" "$(tests/bench/peers.sh)" ;;
 	esac

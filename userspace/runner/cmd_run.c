@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "cmd_retry.h"
 #include "detect.h"
 #include "error.h"
 #include "file_ops.h"
@@ -302,6 +303,8 @@ static int run(struct options *o, struct progress *progress)
 		return cmd_fail("run", error);
 	}
 	end_line(progress);
+	if (!outcome.interrupted)
+		cmd_retry(&(struct retry){ config.retry, req.history, o->output, o->cache, o->agent, say, progress }, &outcome);
 	return finish(o, &outcome);
 }
 

@@ -13,10 +13,11 @@
 #define DECAY	1.5	/* each layer's intervals are so much shorter than those before */
 #define AROUND	2	/* values on each side that tell what is usual at a place */
 #define CUT	3.0	/* sigmas from it, beyond which a value is cut */
+#define BLOCKS	16u	/* fewer do not tell what noise is */
 #define SIDE	100u	/* values next to a change that its ranks are taken of */
 
 const struct changes_config changes_defaults = {
-	.strictness = 1.3, .alpha = .002, .effect_min = .03, .length_min = 3,
+	.strictness = 1.3, .alpha = .002, .effect_min = .03, .length_min = 4,
 };
 
 struct split {
@@ -24,21 +25,37 @@ struct split {
 	double strength;
 };
 
-/* Of the noise alone: differences of neighbours do not know the level. */
+/* Of `count` distances the middle one, as the sigma of what such distances would come from. */
+static double middle(double *distances, guint count)
+{
+	stats_sort(distances, count);
+	return stats_quantile(distances, count, .5) * 1.4826 / M_SQRT2;
+}
+
+/*
+ * Of the noise alone: neighbours' differences do not know the level, and few of them are across a change. What drifts, or lasts from one
+ * value to the next, differs more between means of many than means of independent values would: of all lengths the largest counts.
+ */
 static double noise_of(const double *values, guint n)
 {
-	g_autofree double *steps = g_new(double, n);
-	double sigma, all;
-	guint i;
+	g_autofree double *distances = g_new(double, n), *sums = g_new0(double, n + 1);
+	double sigma = 0, all = 0;
+	guint length, i;
 
-	for (i = 0; i + 1 < n; i++)
-		steps[i] = values[i + 1] - values[i];
-	sigma = stats_mad(steps, n - 1) / M_SQRT2;
+	for (i = 0; i < n; i++)
+		sums[i + 1] = sums[i] + values[i];
+	for (length = 1; length == 1 || n / length > BLOCKS; length *= 2) {
+		const guint blocks = n / length;
+
+		for (i = 0; i + 1 < blocks; i++)
+			distances[i] = fabs(sums[(i + 2) * length] - 2 * sums[(i + 1) * length] + sums[i * length]) / sqrt(length);
+		sigma = fmax(sigma, middle(distances, blocks - 1));
+	}
 	if (sigma > 0)
 		return sigma;
 	/* Most neighbours are equal: what is left is how far the others are. */
-	for (all = 0, i = 0; i + 1 < n; i++)
-		all += fabs(steps[i]);
+	for (i = 0; i + 1 < n; i++)
+		all += fabs(values[i + 1] - values[i]);
 	return all / (n - 1);
 }
 
@@ -74,13 +91,15 @@ static struct split best_split(const double *sums, guint from, guint to, guint l
 
 	for (at = from + length_min; at + length_min <= to; at++) {
 		const double left = at - from, right = n - left, sum = sums[at] - sums[from];
-		const double strength = fabs(sum / left - (all - sum) / right) * sqrt(left * right / n);
+		const double moved = sum / left - (all - sum) / right, strength = moved * moved * left * right;
 
 		if (strength > best.strength) {
 			best.strength = strength;
 			best.at = at;
 		}
 	}
+	if (best.strength > 0)
+		best.strength = sqrt(best.strength / n);
 	return best;
 }
 

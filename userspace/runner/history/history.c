@@ -97,7 +97,8 @@ static gboolean has_regressed(const struct hist_run *run)
 	for (i = 0; i < run->findings->len; i++) {
 		const struct hist_finding *finding = g_ptr_array_index(run->findings, i);
 
-		if (!strcmp(finding->class, finding_class_name(FINDING_REGRESSION)) && !finding->noise)
+		if (!strcmp(finding->class, finding_class_name(FINDING_REGRESSION)) && !finding->noise &&
+		    finding->blame != BLAME_ENVIRONMENT)
 			return TRUE;
 	}
 	return FALSE;

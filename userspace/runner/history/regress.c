@@ -13,7 +13,7 @@
 #define POOL_MAX	1024u	/* samples of the baseline in the rank test */
 
 const struct regress_config regress_defaults = {
-	.runs_min = 5, .runs_most = 20, .alpha = .003, .effect_min = .10, .prior_spread = .03, .prior_df = 4,
+	.runs_min = 5, .runs_most = 20, .alpha = .001, .effect_min = .10, .prior_spread = .03, .prior_df = 4,
 };
 
 const char *regress_outcome_name(enum regress_outcome outcome)
@@ -163,7 +163,7 @@ static struct levels without_mood(const struct levels *all, const double *means,
 
 struct raw {
 	double slower, faster;		/* p, uncorrected */
-	double error, df;		/* of the difference of levels */
+	double error, df;		/* of the difference of levels, the larger of the two */
 };
 
 static void compare_ranks(const struct regress_input *in, struct regress_metric *m, struct rank_test *test)
@@ -184,10 +184,7 @@ static void compare_ranks(const struct regress_input *in, struct regress_metric 
 	m->p50_here = exp(stats_quantile(logs, n, .5));
 }
 
-/*
- * Each must say it by itself, so the weakest of them counts. The mood is known from few phases, and only has to be ruled out: at the
- * root of the level that is asked of the others.
- */
+/* Each must say it by itself, so the weakest of them counts. */
 static struct raw weakest(const struct rank_test *ranks, const struct stand *level, const struct stand *relative)
 {
 	struct raw raw = {
@@ -195,14 +192,12 @@ static struct raw weakest(const struct rank_test *ranks, const struct stand *lev
 		.faster = fmax(ranks->delta < 0 ? ranks->p_two_sided : 1, stats_t_tail(-level->away / level->error, level->df)),
 		.error = level->error, .df = level->df,
 	};
-	double slower, faster;
 
 	if (isnan(relative->away))
 		return raw;
-	slower = stats_t_tail(relative->away / relative->error, relative->df);
-	faster = stats_t_tail(-relative->away / relative->error, relative->df);
-	raw.slower = fmax(raw.slower, slower * slower);
-	raw.faster = fmax(raw.faster, faster * faster);
+	raw.slower = fmax(raw.slower, stats_t_tail(relative->away / relative->error, relative->df));
+	raw.faster = fmax(raw.faster, stats_t_tail(-relative->away / relative->error, relative->df));
+	raw.error = fmax(raw.error, relative->error);
 	return raw;
 }
 

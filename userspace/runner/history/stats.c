@@ -7,6 +7,7 @@
 
 #define HALVINGS	80
 #define FRACTION_STEPS	300
+#define FEW		12	/* sorted by inserting */
 
 double stats_normal_tail(double z)
 {
@@ -124,7 +125,19 @@ static int by_value(const void *a, const void *b)
 
 void stats_sort(double *values, gsize n)
 {
-	qsort(values, n, sizeof(*values), by_value);
+	gsize i, k;
+
+	if (n > FEW) {
+		qsort(values, n, sizeof(*values), by_value);
+		return;
+	}
+	for (i = 1; i < n; i++) {
+		const double value = values[i];
+
+		for (k = i; k > 0 && values[k - 1] > value; k--)
+			values[k] = values[k - 1];
+		values[k] = value;
+	}
 }
 
 double stats_quantile(const double *sorted, gsize n, double q)

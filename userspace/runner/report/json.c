@@ -162,7 +162,7 @@ static json_t *performance_json(const struct analysis *an, const struct verdict 
 		"average_duration_ms", n ? json_real(sum / (double)n / 1e6) : json_null(),
 		"average_memory_usage_kb", "average_cpu_usage_percent",
 		"threshold_violations", (json_int_t)an->violations,
-		"performance_score", v->judged ? json_real(v->performance) : json_null());
+		"performance_score", v->judged && v->has_performance ? json_real(v->performance) : json_null());
 }
 
 static json_t *findings_json(const struct analysis *an)
@@ -185,8 +185,7 @@ static json_t *evidence_json(const struct analysis *an)
 
 json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 {
-	g_autofree char *advice = verdict_recommendation(v, an);
-	json_t *file_operations = report_file_operations(an), *oracle = report_oracle(an);
+	json_t *file_operations = report_file_operations(an), *history = report_history(an), *oracle = report_oracle(an);
 	json_t *json = json_object();
 
 	json_object_set_new(json, "test_execution", json_pack("{s:o, s:f, s:s, s:b, s:i}",
@@ -197,10 +196,7 @@ json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 		"exit_code", (int)v->code));
 	json_object_set_new(json, "crash_detection", crash_json(an, v));
 	json_object_set_new(json, "performance_monitoring", performance_json(an, v));
-	json_object_set_new(json, "overall_assessment", json_pack("{s:o, s:o, s:s, s:s}",
-		"overall_score", v->judged ? json_real(v->overall) : json_null(),
-		"test_score", v->judged ? json_real(v->tests) : json_null(),
-		"readiness", verdict_readiness(v), "recommendation", advice));
+	json_object_set_new(json, "overall_assessment", report_assessment(an, v));
 	json_object_set_new(json, "steps", json_pack("{s:I, s:I, s:I}",
 		"target", (json_int_t)an->steps, "target_failed", (json_int_t)an->steps_failed,
 		"environment_failed", (json_int_t)an->env_steps_failed));
@@ -210,6 +206,8 @@ json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 		json_object_set_new(json, "oracle", oracle);
 	if (file_operations)
 		json_object_set_new(json, "file_operations", file_operations);
+	if (history)
+		json_object_set_new(json, "history", history);
 	json_object_set_new(json, "evidence", evidence_json(an));
 	json_object_set_new(json, "vm", json_incref(an->vm));
 	json_object_set_new(json, "probes", probes_json(an));

@@ -43,6 +43,13 @@ char *report_locks_text(const struct analysis *an);
 json_t *report_leaks(const char *dir, const struct analysis *an);
 char *report_leaks_text(const char *dir, const struct analysis *an, gboolean all);
 char *report_leaks_folded(const struct analysis *an);
+/* What earlier runs say of it (regress.h, lives.h), from the record: {"comparison", "lives"}; NULL: it was not asked. New reference. */
+json_t *report_history(const struct analysis *an);
+/* The same as lines for a terminal, "" when there are none. Caller frees. */
+char *report_history_text(const struct analysis *an);
+/* Scores with what they are worth, readiness with its reasons, recommendations. New reference; lines; caller frees. */
+json_t *report_assessment(const struct analysis *an, const struct verdict *verdict);
+char *report_assessment_text(const struct analysis *an, const struct verdict *verdict);
 /* What a terminal shows at the end; `colour` for a terminal that wants it. Caller frees. */
 char *report_summary(const char *dir, const struct analysis *an, const struct verdict *verdict,
 		     gboolean colour);

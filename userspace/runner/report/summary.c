@@ -303,8 +303,8 @@ static void again_line(GString *out, const struct analysis *an, const char *dir)
 
 char *report_summary(const char *dir, const struct analysis *an, const struct verdict *v, gboolean colour)
 {
-	g_autofree char *advice = verdict_recommendation(v, an);
-	g_autofree char *safe = report_printable(advice);
+	g_autofree char *advice = verdict_recommendation(v, an), *assessment = report_assessment_text(an, v);
+	g_autofree char *safe = report_printable(advice), *history = report_history_text(an);
 	g_autofree char *file_operations = report_file_operations_text(an);
 	g_autofree char *leaks = report_leaks_text(dir, an, FALSE);
 	g_autofree char *oracle = report_oracle_text(an);
@@ -345,8 +345,11 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 	if (left_out)
 		g_string_append_printf(out, "  evidence %u folders; %u more findings have none, being repetitions or too many\n",
 				       folders, left_out);
+	g_string_append(out, history);
 	verdict_line(out, v, colour);
-	g_string_append_printf(out, "  next     %s\n", safe);
+	g_string_append(out, assessment);
+	if (!v->judged || !verdict_finding(an))
+		g_string_append_printf(out, "  next     %s\n", safe);
 	again_line(out, an, dir);
 	return g_string_free(out, FALSE);
 }

@@ -1,20 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <math.h>
 #include <string.h>
 
 #include "score.h"
 
-static double keeps(enum severity severity)
+#define Z95		1.959964	/* each side 2.5 % */
+#define RECOVERY_KEEPS	.9
+#define UNSEEN_CHANCE	.05
+
+static double share(enum severity severity)
 {
-	static const double share[] = {
+	static const double shares[] = {
 		[SEV_LOW] = .05, [SEV_MEDIUM] = .20, [SEV_HIGH] = .50, [SEV_CRITICAL] = .80,
 	};
 
-	return 1 - share[severity];
+	return shares[severity];
 }
 
-static double percent(guint64 good, guint64 all)
+/* Of the groups of steps: what cannot be mounted is worth less than what cannot be unloaded. */
+static const double group_weight[STEP_GROUPS] = {
+	[GROUP_LOAD] = .20, [GROUP_UNLOAD] = .15, [GROUP_MOUNT] = .25, [GROUP_UMOUNT] = .15, [GROUP_OPERATION] = .25,
+};
+
+/* A share with what it may be as well. */
+struct range {
+	double is, low, high;
+};
+
+/* Wilson's interval. */
+static struct range share_of(double good, double all)
 {
-	return all ? 100.0 * (double)good / (double)all : 100.0;
+	const double p = good / all, n = all, middle = (p + Z95 * Z95 / (2 * n)) / (1 + Z95 * Z95 / n);
+	const double half = Z95 / (1 + Z95 * Z95 / n) * sqrt(p * (1 - p) / n + Z95 * Z95 / (4 * n * n));
+
+	return (struct range){ p, good <= 0 ? 0 : fmax(middle - half, 0), good >= all ? 1 : fmin(middle + half, 1) };
+}
+
+gboolean score_counts(const struct finding *finding)
+{
+	/* That a guest could not be brought back ends a run, whoever is to blame. */
+	return finding_counts(finding) && (finding->blame != BLAME_ENVIRONMENT || finding->class == FINDING_RECOVERY_FAILED);
+}
+
+gboolean score_same(const struct finding *a, const struct finding *b)
+{
+	return a->class == b->class && !strcmp(a->title, b->title);
 }
 
 static enum verdict_code gravest(const struct verdict *v)
@@ -30,39 +60,205 @@ static enum verdict_code gravest(const struct verdict *v)
 	return VERDICT_PASSED;
 }
 
-void score_verdict(const struct analysis *an, struct verdict *ret)
-{
-	double stability = 100;
-	guint i;
+/* ---- what findings leave ---------------------------------------------------------------- */
 
-	memset(ret, 0, sizeof(*ret));
+struct group {
+	const struct finding *first;
+	enum severity severity;
+	guint64 times;
+};
+
+static GArray *groups_of(const struct analysis *an, const struct finding *without)
+{
+	GArray *groups = g_array_new(FALSE, FALSE, sizeof(struct group));
+	guint i, k;
+
 	for (i = 0; i < an->findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(an->findings, i);
-		enum concern concern = finding_concern(finding->class);
+		struct group group = { finding, finding->severity, 1 };
 
-		if (!finding_counts(finding)) {
-			ret->noise++;
+		if (!score_counts(finding) || (without && score_same(finding, without)))
 			continue;
+		for (k = 0; k < groups->len; k++) {
+			struct group *g = &g_array_index(groups, struct group, k);
+
+			if (!score_same(g->first, finding))
+				continue;
+			g->times++;
+			g->severity = MAX(g->severity, finding->severity);
+			break;
 		}
-		/* That a guest could not be brought back ends a run, whoever is to blame. */
-		if (finding->blame == BLAME_ENVIRONMENT && finding->class != FINDING_RECOVERY_FAILED) {
-			ret->environment++;
-			continue;
-		}
-		ret->by_concern[concern]++;
-		if (concern == CONCERN_STABILITY || concern == CONCERN_CRITICAL)
-			stability *= keeps(finding->severity);
+		if (k == groups->len)
+			g_array_append_val(groups, group);
 	}
+	return groups;
+}
+
+/* It is so in every cycle, and told once. */
+static gboolean is_lasting(enum finding_class class)
+{
+	return class == FINDING_LEAK || class == FINDING_REGRESSION;
+}
+
+/* How often, of the units: half of a finding's weight is that it can happen, half how often it does. */
+static struct range frequency(const struct group *group, double work)
+{
+	if (is_lasting(group->first->class))
+		return (struct range){ 1, 1, 1 };
+	return share_of((double)group->times, (double)group->times + work);
+}
+
+static double keeps(const struct group *group, double frequency)
+{
+	return 1 - share(group->severity) * (.5 + .5 * frequency);
+}
+
+static gboolean concerns(const struct group *group, enum concern concern)
+{
+	const enum concern is = finding_concern(group->first->class);
+
+	return is == concern || (is == CONCERN_CRITICAL && concern == CONCERN_STABILITY);
+}
+
+static struct range left_by(const GArray *groups, enum concern concern, double work)
+{
+	struct range left = { 1, 1, 1 };
+	guint i;
+
+	for (i = 0; i < groups->len; i++) {
+		const struct group *group = &g_array_index(groups, struct group, i);
+		const struct range often = frequency(group, work);
+
+		if (!concerns(group, concern))
+			continue;
+		left.is *= keeps(group, often.is);
+		left.low *= keeps(group, often.high);
+		left.high *= keeps(group, often.low);
+	}
+	return left;
+}
+
+/* ---- scores ------------------------------------------------------------------------------ */
+
+static struct range times(struct range a, struct range b)
+{
+	return (struct range){ a.is * b.is, a.low * b.low, a.high * b.high };
+}
+
+static struct range steps_share(const struct analysis *an, gboolean *any)
+{
+	struct range sum = { 0, 0, 0 };
+	double weight = 0;
+	guint i;
+
+	for (i = 0; i < STEP_GROUPS; i++) {
+		const struct step_count *count = &an->group[i];
+		struct range one;
+
+		if (!count->done)
+			continue;
+		one = share_of((double)(count->done - MIN(count->failed, count->done)), (double)count->done);
+		sum.is += group_weight[i] * one.is;
+		sum.low += group_weight[i] * one.low;
+		sum.high += group_weight[i] * one.high;
+		weight += group_weight[i];
+	}
+	*any = weight > 0;
+	if (!*any)
+		return (struct range){ 1, 0, 1 };
+	return (struct range){ sum.is / weight, sum.low / weight, sum.high / weight };
+}
+
+static struct range within_share(const struct analysis *an, gboolean *any)
+{
+	*any = an->measurements > 0;
+	if (!*any)
+		return (struct range){ 1, 0, 1 };
+	return share_of((double)(an->measurements - MIN(an->violations, an->measurements)), (double)an->measurements);
+}
+
+static double weighted(double stability, double tests, double performance)
+{
+	return 100 * pow(stability / 100, .5) * pow(tests / 100, .3) * pow(performance / 100, .2);
+}
+
+static void put(struct range range, double *ret, struct score_span *span)
+{
+	*ret = 100 * range.is;
+	*span = (struct score_span){ 100 * range.low, 100 * range.high };
+}
+
+/* A crash that is rarer than this has had no fair chance to show. */
+static double unseen(double work)
+{
+	return work > 0 ? 1 - pow(UNSEEN_CHANCE, 1 / work) : 1;
+}
+
+static void score(const struct analysis *an, const GArray *groups, struct verdict *v)
+{
+	const double work = (double)v->work;
+	const double recovery = pow(RECOVERY_KEEPS, an->recoveries - MIN(an->recovered, an->recoveries));
+	const struct range recovered = { recovery, recovery * (1 - share(SEV_CRITICAL) * v->unseen), recovery };
+
+	put(times(left_by(groups, CONCERN_STABILITY, work), recovered), &v->stability, &v->stability_span);
+	put(times(left_by(groups, CONCERN_TEST, work), steps_share(an, &v->has_tests)), &v->tests, &v->tests_span);
+	put(times(left_by(groups, CONCERN_PERFORMANCE, work), within_share(an, &v->has_performance)), &v->performance,
+	    &v->performance_span);
+	v->overall = weighted(v->stability, v->tests, v->performance);
+	/* What was not measured is not held against the rest. */
+	v->overall_span.low = weighted(v->stability_span.low, v->has_tests ? v->tests_span.low : v->tests,
+				       v->has_performance ? v->performance_span.low : v->performance);
+	v->overall_span.high = weighted(v->stability_span.high, v->tests_span.high, v->performance_span.high);
+}
+
+static enum readiness readiness(const struct verdict *v)
+{
+	if (!v->judged)
+		return READINESS_NOT_JUDGED;
+	if (v->by_severity[SEV_HIGH] || v->by_severity[SEV_CRITICAL])
+		return READINESS_NOT_READY;
+	if (v->code == VERDICT_PASSED)
+		return READINESS_READY;
+	return v->code == VERDICT_PERFORMANCE ? READINESS_CONDITIONS : READINESS_NOT_READY;
+}
+
+static void count(const struct analysis *an, const struct finding *without, struct verdict *v)
+{
+	guint i;
+
+	for (i = 0; i < an->findings->len; i++) {
+		const struct finding *finding = g_ptr_array_index(an->findings, i);
+
+		if (without && score_same(finding, without))
+			continue;
+		v->noise += !finding_counts(finding);
+		v->environment += finding_counts(finding) && !score_counts(finding);
+		if (!score_counts(finding))
+			continue;
+		v->by_concern[finding_concern(finding->class)]++;
+		v->by_severity[finding->severity]++;
+	}
+}
+
+void score_without(const struct analysis *an, const struct finding *without, struct verdict *ret)
+{
+	g_autoptr(GArray) groups = groups_of(an, without);
+
+	memset(ret, 0, sizeof(*ret));
+	count(an, without, ret);
 	ret->code = gravest(ret);
+	ret->work = an->cycles ? an->cycles : an->steps - MIN(an->steps_failed, an->steps);
+	ret->unseen = unseen((double)ret->work);
 	/* What was found stands; that nothing was found says nothing before the end. */
 	ret->judged = ret->code != VERDICT_PASSED || (an->steps > 0 && an->end);
-	if (!ret->judged)
-		return;
-	ret->stability = stability;
-	ret->tests = percent(an->steps - an->steps_failed, an->steps);
-	ret->performance = percent(an->measurements - MIN(an->violations, an->measurements),
-				   an->measurements);
-	ret->overall = MIN(ret->stability, MIN(ret->tests, ret->performance));
+	ret->readiness = readiness(ret);
+	if (ret->judged)
+		score(an, groups, ret);
+}
+
+void score_verdict(const struct analysis *an, struct verdict *ret)
+{
+	score_without(an, NULL, ret);
 }
 
 const char *verdict_result(const struct verdict *v)
@@ -80,47 +276,10 @@ const char *verdict_result(const struct verdict *v)
 
 const char *verdict_readiness(const struct verdict *v)
 {
-	if (!v->judged)
-		return "not judged";
-	if (v->code == VERDICT_PASSED)
-		return "ready";
-	return v->code == VERDICT_PERFORMANCE ? "ready with conditions" : "not ready";
-}
-
-static int gravity(const struct finding *finding)
-{
-	static const int by_concern[] = {
-		[CONCERN_PERFORMANCE] = 0, [CONCERN_TEST] = 1, [CONCERN_STABILITY] = 2, [CONCERN_CRITICAL] = 3,
+	static const char *const names[] = {
+		[READINESS_NOT_JUDGED] = "not judged", [READINESS_NOT_READY] = "not ready",
+		[READINESS_CONDITIONS] = "ready with conditions", [READINESS_READY] = "ready",
 	};
 
-	return (int)finding->severity * 4 + by_concern[finding_concern(finding->class)];
-}
-
-/* Of equally severe ones that which the verdict is about. */
-const struct finding *verdict_finding(const struct analysis *an)
-{
-	const struct finding *worst = NULL;
-	guint i;
-
-	for (i = 0; i < an->findings->len; i++) {
-		const struct finding *finding = g_ptr_array_index(an->findings, i);
-
-		if (finding->blame != BLAME_ENVIRONMENT && finding_counts(finding) &&
-		    (!worst || gravity(finding) > gravity(worst)))
-			worst = finding;
-	}
-	return worst;
-}
-
-char *verdict_recommendation(const struct verdict *v, const struct analysis *an)
-{
-	const struct finding *finding = verdict_finding(an);
-
-	if (!v->judged)
-		return g_strdup(an->steps ? "The run did not come to its end: run it again" :
-				"Nothing of the target was run: there is nothing to judge");
-	if (!finding)
-		return g_strdup("No finding: nothing speaks against using it as far as this run went");
-	return g_strdup_printf("Look first at: %s (%s, cycle %" G_GUINT64_FORMAT ")",
-			       finding->title, severity_name(finding->severity), finding->cycle);
+	return names[v->readiness];
 }
