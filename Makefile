@@ -225,9 +225,8 @@ $(san_lib): $(call obj,$(common_src) $(host_src),san)
 	@rm -f $@
 	$(call msg,AR,$@)ar rcs $@ $^
 
-# Of the agent what needs no guest: a step's work, what is made of allocations.
-agent_ops_src	:= $(wildcard userspace/agent/op*.c userspace/agent/output.c userspace/agent/undo.c userspace/agent/fileops*.c \
-			userspace/agent/resources*.c) userspace/agent/alloc_fold.c userspace/agent/ksyms.c
+# The agent without its main loop and its BPF programs: what it does by itself.
+agent_ops_src	:= $(filter-out $(addprefix userspace/agent/,main.c probes.c tracer.c),$(agent_src))
 agent_lib	:= $(B)/san/libagent.a
 $(agent_lib): $(call obj,$(agent_ops_src),san)
 	@rm -f $@

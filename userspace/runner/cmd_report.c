@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cmd.h"
 #include "error.h"
@@ -60,6 +61,20 @@ static GString *make(const struct report_options *o, const struct analysis *an, 
 	return g_string_new(text);
 }
 
+/* To replace a file is to have it whole or not at all; a device or a pipe of that name must stay what it is. */
+static gboolean write_file(const char *path, const GString *text, GError **error)
+{
+	g_autoptr(GFile) file = g_file_new_for_path(path);
+	g_autoptr(GFileOutputStream) out = NULL;
+	struct stat st;
+
+	if (stat(path, &st) || S_ISREG(st.st_mode))
+		return g_file_set_contents(path, text->str, (gssize)text->len, error);
+	out = g_file_append_to(file, G_FILE_CREATE_NONE, NULL, error);
+	return out && g_output_stream_write_all(G_OUTPUT_STREAM(out), text->str, text->len, NULL, NULL, error) &&
+	       g_output_stream_close(G_OUTPUT_STREAM(out), NULL, error);
+}
+
 static gboolean put(const struct report_options *o, const GString *text, GError **error)
 {
 	g_autoptr(GError) local = NULL;
@@ -70,7 +85,7 @@ static gboolean put(const struct report_options *o, const GString *text, GError 
 		vx_error_set_errno(error, errno, "cannot write the report to standard output");
 		return FALSE;
 	}
-	if (g_file_set_contents(o->output, text->str, (gssize)text->len, &local))
+	if (write_file(o->output, text, &local))
 		return TRUE;
 	g_set_error(error, VX_ERROR, VX_ERROR_IO, "cannot write %s: %s; name another file by --output", o->output,
 		    local->message);

@@ -304,7 +304,7 @@ static void add_finding(struct hist_run *run, const struct finding *from)
 	}
 	finding->times++;
 	finding->severity = MAX(finding->severity, from->severity);
-	finding->noise = finding->noise && from->noise;
+	finding->noise = finding->noise && !finding_counts(from);
 	/* Who is to blame for one of them is to blame for the title. */
 	finding->blame = MIN(finding->blame, from->blame);
 }

@@ -112,6 +112,23 @@ static gboolean may_go_on(struct run *run, const struct step_spec *spec, GError 
 	return TRUE;
 }
 
+/* FALSE: what is looked for has been found. */
+static gboolean is_open(const struct run *run, GError **error)
+{
+	const GPtrArray *findings = journal_findings(run->journal);
+	guint i;
+
+	for (i = 0; run->until && i < findings->len; i++) {
+		const struct finding *finding = g_ptr_array_index(findings, i);
+
+		if (finding->blame == BLAME_ENVIRONMENT || !g_regex_match(run->until, finding->title, 0, NULL))
+			continue;
+		g_set_error(error, SESSION_ERROR, SESSION_FOUND, "found, as it was to be (--until): %s", finding->title);
+		return FALSE;
+	}
+	return TRUE;
+}
+
 /* What ends by its time ends between steps. */
 static gboolean in_time(const struct run *run, const struct step_spec *spec, GError **error)
 {
@@ -133,7 +150,7 @@ gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outco
 		.num = { spec->num[0], spec->num[1], spec->num[2], spec->num[3] },
 	};
 
-	if (!may_go_on(run, spec, error) || !in_time(run, spec, error))
+	if (!may_go_on(run, spec, error) || !is_open(run, error) || !in_time(run, spec, error))
 		return FALSE;
 	req.id = ++run->next_step;
 	journal_json(run->journal, VX_REC_STEP_BEGIN, steplog_step(run, spec, &req));
@@ -408,6 +425,7 @@ void run_clear(struct run *run)
 	session_close(run->session);
 	journal_close(run->journal);
 	modbuild_result_free(run->built);
+	g_clear_pointer(&run->until, g_regex_unref);
 	g_free(run->fstype);
 	g_free(run->device);
 	g_free(run->mountpoint);
@@ -576,6 +594,12 @@ gboolean run_execute(const struct run_request *request, struct run_outcome *ret,
 		return FALSE;
 	}
 	run.loaded = g_ptr_array_new_with_free_func(g_free);
+	if (request->until && !(run.until = g_regex_new(request->until, 0, 0, error))) {
+		g_prefix_error(error, "--until: ");
+		(*error)->domain = VX_ERROR;
+		(*error)->code = VX_ERROR_USAGE;
+		goto out;
+	}
 	if (!open_start(&run, scenario, error))
 		goto out;
 	req = run.req;

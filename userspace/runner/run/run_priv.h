@@ -32,6 +32,7 @@ struct run {
 	guint bound;				/* symbols that were, in the last load */
 	guint64 next_step;
 	guint64 cycle;
+	GRegex *until;				/* req->until */
 	guint64 seed;				/* see run_seed() */
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */

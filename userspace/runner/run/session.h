@@ -6,7 +6,7 @@
  *
  * Errors: G_IO_ERROR_CANCELLED; SESSION_LOST (the guest is gone or silent: a
  * verdict's matter, session_lost() says why); VX_ERROR for what is ours. SESSION_STOPPED is run_step()'s: the
- * step that the run was to end with has been done.
+ * step that the run was to end with has been done. SESSION_FOUND too: what the run was to look for was found.
  */
 #ifndef VEXLAB_SESSION_H
 #define VEXLAB_SESSION_H
@@ -25,7 +25,7 @@
 
 #define SESSION_ERROR session_error_quark()
 GQuark session_error_quark(void);
-enum { SESSION_LOST = 1, SESSION_STOPPED };
+enum { SESSION_LOST = 1, SESSION_STOPPED, SESSION_FOUND };
 
 /* Borrowed for the life of the session. */
 struct session_config {

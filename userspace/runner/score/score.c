@@ -250,7 +250,9 @@ void score_without(const struct analysis *an, const struct finding *without, str
 	ret->work = an->cycles ? an->cycles : an->steps - MIN(an->steps_failed, an->steps);
 	ret->unseen = unseen((double)ret->work);
 	/* What was found stands; that nothing was found says nothing before the end. */
-	ret->judged = ret->code != VERDICT_PASSED || (an->steps > 0 && an->end);
+	/* A guest that went, for whatever reason, before the scenario had come to its end proves nothing good. */
+	ret->judged = ret->code != VERDICT_PASSED ||
+		      (an->steps > 0 && an->end && !json_is_true(json_object_get(an->end, "lost")));
 	ret->readiness = readiness(ret);
 	if (ret->judged)
 		score(an, groups, ret);
