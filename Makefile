@@ -258,6 +258,12 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(fuzz_lib_src) $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,detect) $(call inc,scenario) $(PKG_CFLAGS) \
 		-o $@ $< $(fuzz_lib_src) $(PKG_LIBS)
+# An export's lines need the folders below it, but for what needs a guest.
+history_src	:= $(wildcard $R/history/entry*.c $R/history/samples.c $R/score/*.c $R/detect/*.c $R/record/*.c $R/base/*.c)
+$(B)/tests/fuzz/fuzz_history: tests/fuzz/fuzz_history.c $(common_src) $(history_src) $(FLAGS_STAMP)
+	@mkdir -p $(@D)
+	$(call msg,FUZZ,$@)$(CLANG) $(OPT) $(CSTD) -fsanitize=fuzzer,address,undefined $(call inc,history) $(PKG_CFLAGS) \
+		-o $@ $< $(common_src) $(history_src) $(PKG_LIBS)
 fuzz: $(fuzz_bin)
 	@tests/fuzz/run.sh $(B) $(FUZZ_SECONDS)
 

@@ -15,6 +15,7 @@ IDENTICAL=${2:-200} PLANTED=${3:-20}
 PAGE=docs/SCORING.md
 BEFORE=8	# earlier runs that the first comparison has
 CYCLES=30
+BASE_US=300	# of each mount: as long as that of a filesystem that reads a little; faultfs alone has next to none
 CLOCK=${VEXLAB_REGRESSION_CLOCK:-instructions}
 . tests/page.sh
 dir=${VEXLAB_REGRESSION_DIR:-$B/regression}/$CLOCK
@@ -51,7 +52,7 @@ identical() {
 
 	done_=$(whole "$dir/identical" | wc -l)
 	for (( ; done_ < all; done_++)); do
-		run "$dir/identical" "$dir/history.db"
+		run "$dir/identical" "$dir/history.db" --module-params "fill_spin_us=$BASE_US"
 		if ((done_ % 10 == 9)); then echo "$((done_ + 1)) of $all identical runs" >&2; fi
 	done
 }
@@ -68,7 +69,7 @@ planted() {	# PERCENT
 	us=$(jq -n --argjson p50 "$P50" --argjson percent "$1" '[$p50 * $percent / 100000 | round, 1] | max')
 	done_=$(whole "$to" | wc -l)
 	for (( ; done_ < PLANTED; done_++)); do
-		run "$to" none --module-params "fill_spin_us=$us"
+		run "$to" none --module-params "fill_spin_us=$((BASE_US + us))"
 	done
 }
 
@@ -86,7 +87,7 @@ found() {	# PERCENT: how many, and what they were measured slower by, in the mid
 		then seen=$((seen + 1)); fi
 		jq '.metrics[] | select(.metric == "mount.total") | .level[0] * 100' "$tmp/compare" >>"$tmp/levels"
 	done < <(whole "$dir/planted/$1" | head -n "$PLANTED")
-	echo "$seen $n $(sort -g "$tmp/levels" | awk '{ v[NR] = $1 } END { printf "%.1f", v[int((NR + 1) / 2)] }')"
+	echo "$seen $n $(sort -g "$tmp/levels" | awk '{ v[NR] = $1 } END { printf "%+.1f", v[int((NR + 1) / 2)] }')"
 }
 
 # Of identical runs: comparisons made, and those in which anything was called slower. From the runs' own records.
@@ -115,7 +116,7 @@ bad=0
 	echo "| nothing | $pairs | $false_ | $(awk "BEGIN { printf \"%.1f\", 100 * $false_ / ($pairs ? $pairs : 1) }") % | |"
 	for percent in 5 20 100; do
 		read -r seen n level < <(found "$percent")
-		echo "| +$percent % | $n | $seen | $(awk "BEGIN { printf \"%.1f\", 100 * $seen / ($n ? $n : 1) }") % | +$level % |"
+		echo "| +$percent % | $n | $seen | $(awk "BEGIN { printf \"%.1f\", 100 * $seen / ($n ? $n : 1) }") % | $level % |"
 		if ((percent >= 20 && seen * 100 < n * 95)); then touch "$tmp/missed"; fi
 	done
 } >"$tmp/table"

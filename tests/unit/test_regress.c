@@ -59,6 +59,41 @@ static void what_is_planted_is_found(void **state)
 	}
 }
 
+/* The whole is slower by a third, and all of it is waiting for the disk: `own` has not moved. With `own`, it is the module's. */
+static void a_busy_disk_is_no_regression(void **state)
+{
+	static const char *const names[] = { "mount.total", "mount.own" };
+	guint moved, m, r;
+
+	for (moved = 0; moved < 2; moved++) {
+		struct noise_source s = noise_begin(&noises[0], 21);
+		g_autoptr(GPtrArray) metrics = g_ptr_array_new_with_free_func(noise_free_metric);
+		g_autoptr(GArray) inputs = g_array_new(FALSE, FALSE, sizeof(struct regress_input));
+
+		for (m = 0; m < 2; m++) {
+			const double factor = !m || moved ? 1.33 : 1;
+			struct regress_input in = {
+				.name = names[m], .here = noise_metric(&s, 0, CYCLES, CYCLES, factor),
+				.there = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref),
+			};
+
+			for (r = 0; r < 10; r++)
+				g_ptr_array_add(in.there, noise_metric(&s, 0, CYCLES, CYCLES, 1));
+			g_array_append_val(inputs, in);
+		}
+		regress_judge(&regress_defaults, inputs, metrics);
+		for (m = 0; m < 2; m++) {
+			const struct regress_input *in = &g_array_index(inputs, struct regress_input, m);
+			const struct regress_metric *metric = g_ptr_array_index(metrics, m);
+
+			assert_int_equal(metric->outcome, moved ? REGRESS_SLOWER : REGRESS_NO_EVIDENCE);
+			g_array_unref((GArray *)in->here);
+			g_ptr_array_unref(in->there);
+		}
+		noise_end(&s);
+	}
+}
+
 /* ---- through a history ------------------------------------------------------------------------ */
 
 static struct hist_run *make(guint n, double factor, const char *sha)
@@ -182,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(identical_runs_are_not_told_apart),
 		cmocka_unit_test(what_is_planted_is_found),
+		cmocka_unit_test(a_busy_disk_is_no_regression),
 		cmocka_unit_test(too_few_runs_are_no_evidence),
 		cmocka_unit_test(slower_by_a_fifth),
 		cmocka_unit_test(it_becomes_a_finding),

@@ -70,7 +70,7 @@ static struct finding *make(const json_t *json, const json_t *metrics, size_t at
 	const enum severity severity = level >= HIGH_FROM ? SEV_HIGH : level >= MEDIUM_FROM ? SEV_MEDIUM : SEV_LOW;
 	/* A phase alone has its name; a whole operation that of the operation. */
 	const char *metric = word(first, "metric");
-	const gboolean whole = g_str_has_suffix(metric, ".total") || g_str_has_suffix(metric, ".on_cpu");
+	const gboolean whole = g_str_has_suffix(metric, ".total") || g_str_has_suffix(metric, ".on_cpu") || g_str_has_suffix(metric, ".own");
 	g_autofree char *name = g_strndup(metric, whole ? strcspn(metric, ".") : strlen(metric));
 	g_autofree char *title = g_strdup_printf("%s is slower than in earlier runs", name);
 	struct finding *finding = finding_new(FINDING_REGRESSION, severity, title);

@@ -14,6 +14,8 @@
 #define AROUND	2	/* values on each side that tell what is usual at a place */
 #define CUT	3.0	/* sigmas from it, beyond which a value is cut */
 #define BLOCKS	16u	/* fewer do not tell what noise is */
+#define ENOUGH	4096u	/* more do not tell it better */
+#define ROUGHLY	1024u	/* places looked at in a stretch at first */
 #define SIDE	100u	/* values next to a change that its ranks are taken of */
 
 const struct changes_config changes_defaults = {
@@ -45,11 +47,13 @@ static double noise_of(const double *values, guint n)
 	for (i = 0; i < n; i++)
 		sums[i + 1] = sums[i] + values[i];
 	for (length = 1; length == 1 || n / length > BLOCKS; length *= 2) {
-		const guint blocks = n / length;
+		const guint blocks = n / length, step = MAX(blocks / ENOUGH, 1);
+		guint count = 0;
 
-		for (i = 0; i + 1 < blocks; i++)
-			distances[i] = fabs(sums[(i + 2) * length] - 2 * sums[(i + 1) * length] + sums[i * length]) / sqrt(length);
-		sigma = fmax(sigma, middle(distances, blocks - 1));
+		for (i = 0; i + 1 < blocks; i += step)
+			distances[count++] = fabs(sums[(i + 2) * length] - 2 * sums[(i + 1) * length] + sums[i * length]) /
+					     sqrt(length);
+		sigma = fmax(sigma, middle(distances, count));
 	}
 	if (sigma > 0)
 		return sigma;
@@ -83,23 +87,36 @@ static double *sums_of(const double *values, guint n, double sigma)
 	return sums;
 }
 
-static struct split best_split(const double *sums, guint from, guint to, guint length_min)
+/* Of the places from `at` to `end`, `step` apart, that which moves the mean most; *best is kept where none does more. */
+static void best_place(const double *sums, guint at, guint end, guint step, struct split *best)
 {
-	struct split best = { from, to, 0, -1 };
+	const guint from = best->from, to = best->to;
 	const double n = to - from, all = sums[to] - sums[from];
-	guint at;
 
-	for (at = from + length_min; at + length_min <= to; at++) {
+	for (; at <= end; at += step) {
 		const double left = at - from, right = n - left, sum = sums[at] - sums[from];
 		const double moved = sum / left - (all - sum) / right, strength = moved * moved * left * right;
 
-		if (strength > best.strength) {
-			best.strength = strength;
-			best.at = at;
+		if (strength > best->strength) {
+			best->strength = strength;
+			best->at = at;
 		}
 	}
+}
+
+/* In a long stretch the strength changes slowly from place to place: first roughly, then around the best. */
+static struct split best_split(const double *sums, guint from, guint to, guint length_min)
+{
+	const guint step = MAX((to - from) / ROUGHLY, 1), first = from + length_min, last = to - length_min;
+	struct split best = { from, to, 0, -1 };
+
+	if (to - from < 2 * length_min)
+		return best;
+	best_place(sums, first, last, step, &best);
+	if (step > 1)
+		best_place(sums, MAX(first, best.at - MIN(step, best.at)), MIN(last, best.at + step), 1, &best);
 	if (best.strength > 0)
-		best.strength = sqrt(best.strength / n);
+		best.strength = sqrt(best.strength / (to - from));
 	return best;
 }
 

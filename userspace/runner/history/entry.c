@@ -263,6 +263,7 @@ static void add_op(struct hist_run *run, const struct op_stats *st, enum vx_op o
 	add_values(run, name, "total", st->samples.total);
 	for (i = 0; i < VX_PHASE_TYPES; i++)
 		add_values(run, name, vx_phase_name(i), st->samples.phase[i]);
+	add_values(run, name, "own", st->samples.own);
 	add_values(run, name, "on_cpu", st->samples.oncpu);
 	add_values(run, name, "off_cpu", st->samples.offcpu);
 	if (!st->count)

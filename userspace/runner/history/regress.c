@@ -221,11 +221,11 @@ static struct raw compare(const struct regress_config *c, const GArray *inputs, 
 
 static gboolean is_whole(const char *name)
 {
-	return g_str_has_suffix(name, ".total") || g_str_has_suffix(name, ".on_cpu") || g_str_has_suffix(name, ".system_call");
+	return g_str_has_suffix(name, ".total") || g_str_has_suffix(name, ".own") || g_str_has_suffix(name, ".on_cpu") || g_str_has_suffix(name, ".system_call");
 }
 
-/* The whole operation that a phase is part of, as it was before; 0: unknown. */
-static double whole_of(const GPtrArray *metrics, const char *name)
+/* The figure `suffix` of the operation that `name` is of; NULL: there is none. */
+static const struct regress_metric *sibling(const GPtrArray *metrics, const char *name, const char *suffix)
 {
 	const gsize len = strcspn(name, ".");
 	guint i;
@@ -233,17 +233,29 @@ static double whole_of(const GPtrArray *metrics, const char *name)
 	for (i = 0; i < metrics->len; i++) {
 		const struct regress_metric *m = g_ptr_array_index(metrics, i);
 
-		if (strcspn(m->name, ".") == len && !strncmp(m->name, name, len) && !strcmp(m->name + len, ".total"))
-			return m->p50_there;
+		if (strcspn(m->name, ".") == len && !strncmp(m->name, name, len) && !strcmp(m->name + len, suffix))
+			return m;
 	}
-	return 0;
+	return NULL;
+}
+
+/* Is what it moved by there too when waiting for the disk is left out? That waiting is the host's: half of it must be. */
+static gboolean is_own(const GPtrArray *metrics, const struct regress_metric *m)
+{
+	const struct regress_metric *own = sibling(metrics, m->name, ".own");
+	const double moved = m->p50_here - m->p50_there;
+
+	return !own || own == m || (own->p50_here - own->p50_there) / moved >= .5;
 }
 
 static enum regress_outcome outcome_of(const struct regress_config *c, const GPtrArray *metrics, const struct regress_metric *m)
 {
+	const struct regress_metric *whole = sibling(metrics, m->name, ".total");
 	const double moved = fabs(m->p50_here - m->p50_there);
 
-	if (!is_whole(m->name) && moved < SHARE_MIN * whole_of(metrics, m->name))
+	if (!is_whole(m->name) && whole && moved < SHARE_MIN * whole->p50_there)
+		return REGRESS_NO_EVIDENCE;
+	if (!is_own(metrics, m))
 		return REGRESS_NO_EVIDENCE;
 	if (m->p_slower < c->alpha && fmin(m->level, m->relative) >= c->effect_min && m->shift > 0)
 		return REGRESS_SLOWER;

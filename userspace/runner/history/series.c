@@ -96,6 +96,19 @@ static gboolean points_of(struct history *h, gint64 metric, gint64 class, enum h
 	return FALSE;
 }
 
+static void reverse(GArray *points)
+{
+	guint i;
+
+	for (i = 0; i < points->len / 2; i++) {
+		struct history_point *a = &g_array_index(points, struct history_point, i);
+		struct history_point *b = &g_array_index(points, struct history_point, points->len - 1 - i), swap = *a;
+
+		*a = *b;
+		*b = swap;
+	}
+}
+
 GArray *history_series(struct history *h, const struct hist_run *like, const char *const *across, const char *metric,
 		       enum history_field field, guint last, GError **error)
 {
@@ -109,7 +122,11 @@ GArray *history_series(struct history *h, const struct hist_run *like, const cha
 			return NULL;
 	if (!classes)
 		return NULL;
-	g_array_sort(points, by_begin);
+	/* Of one class they come latest first. */
+	if (classes->len == 1)
+		reverse(points);
+	else
+		g_array_sort(points, by_begin);
 	if (last && points->len > last)
 		g_array_remove_range(points, 0, points->len - last);
 	return g_steal_pointer(&points);

@@ -20,7 +20,7 @@ struct step_info {
 
 /* Values gathered while reading; turned into distributions at the end. */
 struct op_values {
-	GArray *total, *oncpu, *offcpu, *blkio, *agent, *gaps;
+	GArray *total, *own, *oncpu, *offcpu, *blkio, *agent, *gaps;
 	GArray *phase[VX_PHASE_TYPES], *phase_offcpu[VX_PHASE_TYPES];
 	double io[4], slab_bytes, slab_allocs;
 	struct vx_histogram hist, hist_before;	/* of this guest, and of those before it */
@@ -89,7 +89,7 @@ void dist_from(GArray *values, struct dist *ret)
 
 static void values_init(struct op_values *values)
 {
-	GArray **plain[] = { &values->total, &values->oncpu, &values->offcpu, &values->blkio, &values->agent,
+	GArray **plain[] = { &values->total, &values->own, &values->oncpu, &values->offcpu, &values->blkio, &values->agent,
 			     &values->gaps };
 	guint i;
 
@@ -105,7 +105,7 @@ static void values_init(struct op_values *values)
 
 static void values_deinit(struct op_values *values)
 {
-	GArray *plain[] = { values->total, values->oncpu, values->offcpu, values->blkio, values->agent,
+	GArray *plain[] = { values->total, values->own, values->oncpu, values->offcpu, values->blkio, values->agent,
 			    values->gaps };
 	guint i;
 
@@ -157,8 +157,12 @@ static void note_fsop(struct reading *rd, const struct vx_event_fsop *ev)
 		g_array_append_val(values->oncpu, oncpu);
 		g_array_append_val(values->offcpu, ev->offcpu_ns);
 	}
-	if (ev->flags & VX_FSOP_IOWAIT_VALID)
+	if (ev->flags & VX_FSOP_IOWAIT_VALID) {
+		const guint64 own = ev->total_ns - MIN(ev->blkio_wait_ns, ev->total_ns);
+
+		g_array_append_val(values->own, own);
 		g_array_append_val(values->blkio, ev->blkio_wait_ns);
+	}
 	values->io[0] += ev->io_reads;
 	values->io[1] += ev->io_writes;
 	values->io[2] += (double)ev->io_read_bytes;
@@ -544,6 +548,7 @@ static void keep_samples(struct op_samples *samples, const struct op_values *val
 	guint i;
 
 	samples->total = g_array_ref(values->total);
+	samples->own = g_array_ref(values->own);
 	samples->oncpu = g_array_ref(values->oncpu);
 	samples->offcpu = g_array_ref(values->offcpu);
 	samples->agent = g_array_ref(values->agent);
@@ -556,6 +561,7 @@ static void drop_samples(struct op_samples *samples)
 	guint i;
 
 	g_clear_pointer(&samples->total, g_array_unref);
+	g_clear_pointer(&samples->own, g_array_unref);
 	g_clear_pointer(&samples->oncpu, g_array_unref);
 	g_clear_pointer(&samples->offcpu, g_array_unref);
 	g_clear_pointer(&samples->agent, g_array_unref);
@@ -569,6 +575,7 @@ static void finish_op(struct op_stats *stats, struct op_values *values)
 	guint i;
 
 	dist_from(values->total, &stats->total);
+	g_array_sort(values->own, by_value);
 	g_array_sort(values->oncpu, by_value);
 	dist_from(values->offcpu, &stats->offcpu);
 	dist_from(values->blkio, &stats->blkio_wait);

@@ -21,9 +21,9 @@ struct dist {
 	guint64 min, p50, p90, p99, max, mean;
 };
 
-/* What the distributions below are made of: guint64, ns, sorted. */
+/* What the distributions below are made of: guint64, ns, sorted. own: without waiting for the disk, which is the host's. */
 struct op_samples {
-	GArray *total, *oncpu, *offcpu, *agent, *phase[VX_PHASE_TYPES];
+	GArray *total, *own, *oncpu, *offcpu, *agent, *phase[VX_PHASE_TYPES];
 };
 
 /* One kind of operation over the measured cycles. */
