@@ -94,6 +94,7 @@ gboolean part_do(struct run *run, const struct part *part, const void *args, gbo
 	journal_json(run->journal, VX_REC_REQUEST, json_pack("{s:s, s:s, s:o}", "do", "part", "name", part->name,
 							      "args", args_json(part, args)));
 	run->phase = part->name;
+	run->used = TRUE;
 	return part->run(run, args, go_on, error);
 }
 

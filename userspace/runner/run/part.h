@@ -16,7 +16,7 @@ struct part {
 	const void *defaults;			/* `size` bytes: the arguments that nobody gave */
 	gsize size;
 	/*
-	 * Finds the target set up and unmounted, and leaves it so; calls run_survive() where the guest can be lost.
+	 * Finds the target set up, freshly formatted and unmounted, and leaves it unmounted; calls run_survive() where the guest can be lost.
 	 * *go_on FALSE: nothing more can be done with this target. FALSE with `error`: the run ends. What it does by chance
 	 * follows from run_seed() alone.
 	 */

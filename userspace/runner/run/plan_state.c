@@ -129,9 +129,10 @@ gboolean state_bring(struct course *c, gboolean mounted, gboolean *good, GError 
 		return TRUE;
 	if (run->stage < RUN_LOADED && !state_load(c, &usable, error))
 		return FALSE;
-	if (usable && !run_guest_is_hurt(run) && run->stage < RUN_FORMATTED) {
+	if (usable && !run_guest_is_hurt(run) && (run->stage < RUN_FORMATTED || run->used)) {
 		if (!run_format(run, &usable, error))
 			return FALSE;
+		run->used = FALSE;
 		run->stage = usable ? RUN_FORMATTED : run->stage;
 		c->formatted = usable;
 	}

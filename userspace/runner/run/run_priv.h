@@ -37,6 +37,7 @@ struct run {
 	const char *phase;			/* of the scenario: "setup", "check", "warmup", "measure"... */
 	GPtrArray *loaded;			/* modules we loaded, names, in order */
 	enum run_upto stage;			/* how far the set-up is */
+	gboolean used;				/* a part has had the device, and may have left it damaged: format it first */
 	struct start *start;			/* the snapshot that the guest starts from; NULL: none */
 	struct stop *stop;			/* the step that the run ends with; NULL: none */
 	gboolean dumped;			/* once a run, tried or done */

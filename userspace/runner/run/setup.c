@@ -309,7 +309,12 @@ static gboolean settle(struct run *run, GError **error)
 static gboolean last_cycle(struct run *run, GError **error)
 {
 	enum step_outcome outcome;
+	gboolean usable = TRUE;
 
+	if (run->used && !run_format(run, &usable, error))
+		return FALSE;
+	if (!usable)
+		return TRUE;
 	run->cycle++;
 	if (!run_mount(run, &outcome, error))
 		return FALSE;
