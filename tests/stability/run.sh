@@ -5,7 +5,8 @@
 #	tests/stability/run.sh BUILD [DEFECT...]
 #
 # The defects stand in tests/stability/defects. With some of them the table is only shown, else it is written between the marks of the
-# page. Exit status 1: one was not found, or something was where nothing is planted. VEXLAB_STABILITY_KEEP=DIR: the runs, to look at.
+# page. Exit status 1: one was not found, or something was where nothing is planted. A run ends when it has found what was planted.
+# VEXLAB_STABILITY_KEEP=DIR: the runs, to look at; VEXLAB_STABILITY_JOBS=N: so many at a time (2).
 set -euo pipefail
 
 B=${1:?usage: tests/stability/run.sh BUILD [DEFECT...]}
@@ -13,6 +14,7 @@ shift
 PAGE=docs/STABILITY.md
 LIST=tests/stability/defects
 SEED=${VEXLAB_STABILITY_SEED:-1}
+JOBS=${VEXLAB_STABILITY_JOBS:-2}
 . tests/page.sh
 dir=$(mktemp -d -t vexlab-stability.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
@@ -43,13 +45,15 @@ row() {
 	local more=()
 
 	[[ $params == - ]] || more=(--module-params "${params//;/ }")
-	"$B/vexlab" run --target "$target" --scenario stability --seed "$SEED" --control none --output "$where" "${more[@]}" \
+	[[ $title == - ]] || more+=(--until "$title")
+	"$B/vexlab" run --target "$target" --scenario stability --seed "$SEED" --control none --history none --output "$where" "${more[@]}" \
 		>"$dir/$name.out" 2>&1 || status=$?
 	seconds=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000000))
 	if ((status > 4)) || [[ ! -e $where/latest/crash_events.jsonl ]]; then
 		cat "$dir/$name.out"
 		echo "$name: the run did not come to its end: exit status $status" >&2
-		exit 1
+		printf '| %s | `%s` | - | the run did not come to its end | - | - | %s | no |\n' "$name" "$target" "$seconds" >"$dir/row.$name"
+		return
 	fi
 	if [[ $title == - ]]; then
 		found=$(jq -rs "$NONE" "$where/latest/crash_events.jsonl")
@@ -59,21 +63,28 @@ row() {
 	IFS=$'\t' read -r class said step after <<<"$found"
 	[[ $title == - && $said == nothing ]] || [[ $title != - && $said != "not found" ]] || right=no
 	printf '| %s | `%s` | %s | %s | %s | %s | %s | %s |\n' "$name" "$target${params:+ $params}" "$class" "${said//|/\\|}" "$step" \
-		"$after" "$seconds" "$right" >>"$dir/rows"
+		"$after" "$seconds" "$right" >"$dir/row.$name"
 	echo "$name: $right, $said, in $step after $after s; $seconds s in all" >&2
 	[[ -z ${VEXLAB_STABILITY_KEEP:-} ]] || { mkdir -p "$VEXLAB_STABILITY_KEEP"; cp -a "$where" "$dir/$name.out" "$VEXLAB_STABILITY_KEEP/"; }
 	rm -rf "$where"
 }
 
-: >"$dir/rows"
 for name in "$@"; do
 	defects | awk -v n="$name" '$1 == n { found = 1 } END { exit !found }' ||
 		{ echo "there is no defect $name: $(defects | awk '{ print $1 }' | paste -sd' ')" >&2; exit 64; }
 done
+names=()
 while read -r -u 3 name target params title; do
 	if (($#)) && [[ " $* " != *" $name "* ]]; then continue; fi
-	row "$name" "$target" "$params" "$title"
+	names+=("$name")
+	while (($(jobs -rp | wc -l) >= JOBS)); do wait -n || true; done
+	row "$name" "$target" "$params" "$title" &
 done 3< <(defects)
+wait
+# In the order of the list, whoever was first.
+for name in "${names[@]}"; do
+	cat "$dir/row.$name" 2>/dev/null || echo "| $name | | - | the run did not come to its end | - | - | - | no |"
+done >"$dir/rows"
 
 all=$(wc -l <"$dir/rows") good=$(grep -c '| yes |$' "$dir/rows" || true)
 {
