@@ -209,8 +209,26 @@ gboolean run_format_device(struct run *run, const char *device, gboolean *usable
 	return TRUE;
 }
 
+/*
+ * An error that a write met stays with the device until somebody's fsync() has told it: mkfs would be told of a write that
+ * a part had made to fail.
+ */
+static gboolean forget_old_errors(struct run *run, GError **error)
+{
+	g_autofree char *of = g_strdup_printf("of=%s", run->device);
+	const char *argv[] = { "/bin/dd", "if=/dev/null", of, "conv=notrunc,fsync", NULL };
+	const struct step_spec spec = {
+		.op = VX_STEP_EXEC, .kind = "other", .name = "take the device's old errors", .strings = argv, .may_fail = TRUE,
+	};
+	enum step_outcome outcome;
+
+	return run_step(run, &spec, &outcome, NULL, error);
+}
+
 gboolean run_format(struct run *run, gboolean *usable, GError **error)
 {
+	if (run->used && !forget_old_errors(run, error))
+		return FALSE;
 	return run_format_device(run, run->device, usable, error);
 }
 
