@@ -127,7 +127,13 @@ install_sshd() {
 	fi
 }
 
-tools_dir() { printf '%s/tools\n' "${VEXLAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vexlab}"; }
+# Below vexlab's cache, wherever that is (default_cache() in guest/lib.sh).
+tools_dir() {
+	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/vexlab
+
+	((EUID)) || cache=/var/cache/vexlab
+	printf '%s/tools\n' "${VEXLAB_CACHE:-$cache}"
+}
 
 # The package that has it brings a server, which would be started, and a user of its own: only this one file is taken.
 install_promtool() {

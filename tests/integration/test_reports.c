@@ -4,6 +4,7 @@
  * browser. scripts/setup.sh --tests installs them; the schemas, which are not part of this project, are looked for in
  * $VEXLAB_SCHEMAS, else in ../shared/schemas beside the tree.
  */
+#include "fsutil.h"
 #include "harness.h"
 
 #include "reports_bed.h"
@@ -58,15 +59,16 @@ static char *report_text(const char *format)
 /* Or the test is skipped, and says why. Caller frees. */
 static char *need_tool(const char *name)
 {
-	const char *cache = g_getenv("VEXLAB_CACHE");
-	g_autofree char *own = cache ? g_build_filename(cache, "tools", name, NULL) :
-		g_build_filename(g_get_user_cache_dir(), "vexlab", "tools", name, NULL);
+	g_autofree char *cache = fs_default_cachedir(), *own = g_build_filename(cache, "tools", name, NULL);
 	char *path = g_find_program_in_path(name);
 
 	if (!path && g_file_test(own, G_FILE_TEST_IS_EXECUTABLE))
 		path = g_steal_pointer(&own);
 	if (!path) {
 		print_message("SKIPPED: there is no %s on this machine (scripts/setup.sh --tests installs it)\n", name);
+		/* It does not come back. */
+		g_clear_pointer(&own, g_free);
+		g_clear_pointer(&cache, g_free);
 		skip();
 	}
 	return path;
@@ -168,6 +170,8 @@ static void kcidb_fits_its_schema(void **state)
 
 	if (!g_spawn_sync(NULL, (char **)probe, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL, &status, NULL) || status) {
 		print_message("SKIPPED: Python has no jsonschema here (scripts/setup.sh --tests installs it)\n");
+		g_clear_pointer(&schema, g_free);
+		g_clear_pointer(&file, g_free);
 		skip();
 	}
 	out = expect_tool(argv);
