@@ -16,7 +16,7 @@
 #include "version.h"
 
 struct options {
-	char *target, *until, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
+	char *target, *until, *steps, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
 	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
 	char *snapshot, *history;
 	char **set, **args, **across;
@@ -30,7 +30,7 @@ static void options_clear(struct options *o)
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
 			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
-			     &o->box, &o->faults, &o->operations, &o->snapshot, &o->until, &o->history };
+			     &o->box, &o->faults, &o->operations, &o->snapshot, &o->until, &o->steps, &o->history };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -285,7 +285,7 @@ static int run(struct options *o, struct progress *progress)
 	req = (struct run_request){
 		.config = &config, .target = target, .control = control, .scenario = o->scenario,
 		.scenario_dir = scenarios,
-		.seed = (guint64)o->seed, .args = o->args, .until = o->until,
+		.seed = (guint64)o->seed, .args = o->args, .until = o->until, .steps = o->steps,
 		.source = o->source, .module_params = o->params,
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
@@ -355,6 +355,7 @@ int cmd_run(int argc, char **argv)
 		STR("config", config_file, "Settings from a YAML file", "FILE"),
 		{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.set, "One setting, as in the file", "KEY=VALUE" },
 		{ "arg", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.args, "One argument of a scenario that takes some", "KEY=VALUE" },
+		STR("steps", steps, "Only these steps of the scenario, by name", "NAME,..."),
 		STR("until", until, "End with the first finding whose title matches this regular expression", "REGEX"),
 		{ "seed", 0, 0, G_OPTION_ARG_INT64, &o.seed, "Of all that is done by chance: the same does the same (drawn, and told)", "N" },
 		INT("memory", memory, "Guest memory, MiB", "N"),

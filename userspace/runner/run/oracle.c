@@ -484,6 +484,10 @@ static gboolean oracle_part(struct run *run, const void *args, gboolean *go_on, 
 	o.known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	if (o.args->seconds)
 		o.until = g_get_monotonic_time() + (gint64)o.args->seconds * G_USEC_PER_SEC;
+	/* What lives in memory keeps nothing over an unmount, and need not. */
+	o.no_remount = o.no_power_cut = is_declared(&o, "kept");
+	if (o.no_remount)
+		note(&o, json_pack("{s:s, s:s, s:s}", "event", "oracle missing", "feature", "kept", "answer", "declared"));
 	run->recoveries_more += o.args->rounds + o.args->power_cuts;
 	ok = all(&o, error);
 	if (ok)

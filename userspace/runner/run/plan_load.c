@@ -98,6 +98,31 @@ static gboolean unknown(const char *name, const char *dir, GError **error)
 	return FALSE;
 }
 
+/* FALSE: one of `--steps` is none of the plan's. */
+static gboolean check_steps(const struct run *run, GError **error)
+{
+	g_auto(GStrv) wanted = g_strsplit(run->req->steps ? run->req->steps : "", ",", -1);
+	g_autoptr(GString) known = g_string_new(NULL);
+	guint i, k;
+
+	for (i = 0; i < run->plan->steps->len; i++) {
+		const struct plan_step *step = g_ptr_array_index(run->plan->steps, i);
+
+		g_string_append_printf(known, "%s%s", i ? ", " : "", step->name);
+	}
+	for (i = 0; wanted[i]; i++) {
+		for (k = 0; k < run->plan->steps->len; k++)
+			if (!strcmp(((const struct plan_step *)run->plan->steps->pdata[k])->name, wanted[i]))
+				break;
+		if (k < run->plan->steps->len)
+			continue;
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--steps: %s has no step %s; it has: %s", run->req->scenario,
+			    wanted[i], known->str);
+		return FALSE;
+	}
+	return TRUE;
+}
+
 const struct scenario *run_find_scenario(struct run *run, GError **error)
 {
 	const struct run_request *req = run->req;
@@ -117,7 +142,7 @@ const struct scenario *run_find_scenario(struct run *run, GError **error)
 	}
 	run->own_plan = plan_open(path, part_words(), error);
 	run->plan = run->own_plan;
-	if (!run->plan)
+	if (!run->plan || !check_steps(run, error))
 		return NULL;
 	return run->plan->setup == PLAN_SETUP_FORMATTED ? &scenario_plan : &scenario_plan_alone;
 }

@@ -507,6 +507,14 @@ static gboolean uses_chance(const GPtrArray *steps)
 	return FALSE;
 }
 
+/* By --steps; all, when nothing is said. */
+static gboolean is_wanted(const struct course *c, const struct plan_step *step)
+{
+	g_auto(GStrv) wanted = c->run->req->steps ? g_strsplit(c->run->req->steps, ",", -1) : NULL;
+
+	return !wanted || g_strv_contains((const char *const *)wanted, step->name);
+}
+
 static gboolean all_steps(struct course *c, GError **error)
 {
 	const GPtrArray *steps = c->plan->steps;
@@ -521,6 +529,8 @@ static gboolean all_steps(struct course *c, GError **error)
 			break;
 		}
 		c->number = i + 1;
+		if (!is_wanted(c, steps->pdata[i]))
+			continue;
 		if (!do_top(c, steps->pdata[i], error))
 			return FALSE;
 		traced = traced || c->traced;

@@ -32,6 +32,7 @@ struct run_request {
 	const char *source;		/* of a target built from source, or NULL */
 	guint64 seed;			/* of all that is done by chance; 0: one is drawn */
 	char **args;			/* of a scenario that is a part: "key=value", or NULL */
+	const char *steps;		/* only these of the scenario file's, by name: words with commas between; or NULL */
 	const char *until;		/* end with the first finding whose title matches this regular expression; or NULL */
 	const char *module_params;	/* for insmod, beside the target's own; or NULL */
 	const char *faults;		/* of the scenario faults, only these: words with commas between; or NULL */
