@@ -102,7 +102,7 @@ static void back(struct world *w, const char *name)
 	assert_true(w->epoch > epoch);
 }
 
-#define CLOCK_SLACK_MS	400	/* the host's time was on its way while the guest woke, on a machine that may be busy */
+#define CLOCK_SLACK_MS	1500	/* the host's time was on its way while the guest woke, on a machine that may be busy */
 
 /* ms that the guest's CLOCK_REALTIME is behind ours; half of a step's way is not known. */
 static double clock_behind_ms(struct world *w)

@@ -203,7 +203,7 @@ static void what_is_asked_for_wrongly(void **state)
 	expect(RUN("--snapshot", "good", "--memory", "600"), 64, "--memory");
 	expect(RUN("--snapshot", "good", "--dump"), 64, "--dump");
 	expect(RUN("--snapshot", "good", "--target", "xfs"), 64, "not of");
-	expect(RUN("--snapshot", "good", "--target", target, "--scenario", "faults"), 64, "by itself");
+	expect(RUN("--snapshot", "good", "--target", target, "--scenario", "faults"), 64, "is for the target faultfs");
 }
 
 /* ---- in use ------------------------------------------------------------------------------------ */

@@ -65,7 +65,7 @@ static bool take(struct liefs_bitmap *map, u32 *ret)
 			return false;
 	}
 	__set_bit_le(bit % LIEFS_BITS, map->bh[bit / LIEFS_BITS]->b_data);
-	mark_buffer_dirty(map->bh[bit / LIEFS_BITS]);
+	liefs_dirty(map->bh[bit / LIEFS_BITS]);
 	map->free--;
 	map->next = bit + 1 < map->bits ? bit + 1 : map->first;
 	*ret = bit;
@@ -80,7 +80,7 @@ static void give_back(struct super_block *sb, struct liefs_bitmap *map, u32 bit,
 		liefs_corrupt(sb, what, bit);
 		return;
 	}
-	mark_buffer_dirty(bh);
+	liefs_dirty(bh);
 	map->free++;
 }
 

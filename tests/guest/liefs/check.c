@@ -76,7 +76,7 @@ static int check_dir_block(struct check *c, u32 dir, u32 block)
 		if (!entry->ino || note_entry(c, dir, le32_to_cpu(entry->ino)))
 			continue;
 		memset(entry, 0, sizeof(*entry));
-		mark_buffer_dirty(bh);
+		liefs_dirty(bh);
 		c->dropped++;
 	}
 	brelse(bh);
@@ -125,7 +125,7 @@ static bool claim(struct check *c, __le32 *slot, unsigned int level, u32 *count)
 	for (i = 0; bh && i < LIEFS_PER_BLOCK; i++)
 		dirty |= claim(c, (__le32 *)bh->b_data + i, level - 1, count);
 	if (dirty)
-		mark_buffer_dirty(bh);
+		liefs_dirty(bh);
 	brelse(bh);
 	return false;
 }
@@ -158,7 +158,7 @@ static int settle_inodes(struct check *c)
 			return -EIO;
 		if (raw->mode) {
 			settle_inode(c, ino, raw);
-			mark_buffer_dirty(bh);
+			liefs_dirty(bh);
 		}
 		brelse(bh);
 	}
@@ -189,9 +189,9 @@ static void settle_bitmaps(struct check *c)
 	for (i = fs->data_start; i < fs->blocks; i++)
 		put_bit(&fs->block_map, i, test_bit(i, c->blocks));
 	for (i = 0; i < fs->inode_map.nbh; i++)
-		mark_buffer_dirty(fs->inode_map.bh[i]);
+		liefs_dirty(fs->inode_map.bh[i]);
 	for (i = 0; i < fs->block_map.nbh; i++)
-		mark_buffer_dirty(fs->block_map.bh[i]);
+		liefs_dirty(fs->block_map.bh[i]);
 }
 
 /* Blocks of the chain of labels belong to no inode. */

@@ -92,7 +92,7 @@ int liefs_save_inode(struct inode *inode, bool now)
 	if (now)
 		err = liefs_write_now(bh);
 	else
-		mark_buffer_dirty(bh);
+		liefs_dirty(bh);
 	brelse(bh);
 	return err;
 }

@@ -118,7 +118,7 @@ void lie_lost_entries_go(struct super_block *sb)
 		/* Unless it has gone, or its block is another's, honestly. */
 		if (entry && entry->ino == fs->lost[i].ino) {
 			memset(entry, 0, sizeof(*entry));
-			mark_buffer_dirty(bh);
+			liefs_dirty(bh);
 		}
 		brelse(bh);
 	}

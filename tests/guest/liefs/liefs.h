@@ -143,4 +143,15 @@ int liefs_is_empty(struct inode *dir);
 /* namei.c */
 extern const struct inode_operations liefs_dir_inode_ops, liefs_symlink_ops;
 
+/*
+ * A write that failed leaves its buffer not up to date, and dirtying such a one warns. What is in memory is right: it is
+ * only the device that has not got it.
+ */
+static inline void liefs_dirty(struct buffer_head *bh)
+{
+	if (!buffer_uptodate(bh))
+		set_buffer_uptodate(bh);
+	mark_buffer_dirty(bh);
+}
+
 #endif

@@ -58,7 +58,7 @@ static struct buffer_head *fresh_block(struct super_block *sb, u32 block)
 	memset(bh->b_data, 0, bh->b_size);
 	set_buffer_uptodate(bh);
 	unlock_buffer(bh);
-	mark_buffer_dirty(bh);
+	liefs_dirty(bh);
 	return bh;
 }
 
@@ -82,7 +82,7 @@ static int add_block(struct inode *inode, struct buffer_head *holder, __le32 *sl
 	*slot = cpu_to_le32(block);
 	inode_add_bytes(inode, LIEFS_BLOCK_SIZE);
 	if (holder)
-		mark_buffer_dirty(holder);
+		liefs_dirty(holder);
 	mark_inode_dirty(inode);
 	return 0;
 }

@@ -13,7 +13,7 @@ int liefs_corrupt(const struct super_block *sb, const char *what, u64 which)
 
 int liefs_write_now(struct buffer_head *bh)
 {
-	mark_buffer_dirty(bh);
+	liefs_dirty(bh);
 	return sync_dirty_buffer(bh);
 }
 

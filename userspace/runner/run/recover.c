@@ -245,6 +245,7 @@ static void give_up(struct run *run, const char *why, gboolean failed)
 {
 	g_autofree char *text = g_strdup_printf("the run ends here: %s", why);
 
+	run->given_up = TRUE;
 	note(run, json_pack("{s:s, s:s, s:b}", "event", "given up", "why", why, "failed", failed));
 	run->req->progress.say(run->req->progress.ctx, text);
 }
@@ -321,6 +322,12 @@ gboolean run_survive(struct run *run, gboolean ok, GError **local, gboolean *go_
 	}
 	if (ok && !run_guest_is_hurt(run))
 		return TRUE;
+	/* A part has been told, and whoever called it asks again. */
+	if (run->given_up) {
+		g_clear_error(local);
+		*go_on = FALSE;
+		return TRUE;
+	}
 	run_settle(run);
 	run_dump(run);
 	finding = worst(run);

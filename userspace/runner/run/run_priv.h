@@ -44,6 +44,7 @@ struct run {
 	guint dump_timer;
 	struct vx_req_trace traced;		/* what the guest was last asked to trace */
 	gboolean tracing;			/* it was asked */
+	gboolean given_up;			/* nothing is tried any more: a handler says so, or it has failed */
 	guint recoveries;			/* attempts so far */
 	guint recoveries_more;			/* that the scenario may have beyond recovery.attempts */
 	gboolean has_point;			/* the guest as run_setup() and run_trace() left it is kept */
