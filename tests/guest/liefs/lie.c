@@ -156,18 +156,32 @@ void lie_odd_size_spin(const struct super_block *sb)
 }
 
 /* Deadly only when the two meet. */
+static noinline void names_then_count(struct liefs *fs)
+{
+	mutex_lock(&fs->names_lock);
+	mutex_lock(&fs->count_lock);
+	fs->creations++;
+	mutex_unlock(&fs->count_lock);
+	mutex_unlock(&fs->names_lock);
+}
+
+static noinline void count_then_names(struct liefs *fs)
+{
+	mutex_lock(&fs->count_lock);
+	mutex_lock(&fs->names_lock);
+	fs->creations++;
+	mutex_unlock(&fs->names_lock);
+	mutex_unlock(&fs->count_lock);
+}
+
 void lie_abba(struct liefs *fs, bool names_first)
 {
-	struct mutex *first = names_first ? &fs->names_lock : &fs->count_lock;
-	struct mutex *second = names_first ? &fs->count_lock : &fs->names_lock;
-
 	if (!lie_strikes(LIE_ABBA))
 		return;
-	mutex_lock(first);
-	mutex_lock(second);
-	fs->creations++;
-	mutex_unlock(second);
-	mutex_unlock(first);
+	if (names_first)
+		names_then_count(fs);
+	else
+		count_then_names(fs);
 }
 
 void lie_race_make(struct liefs *fs, const char *name)
