@@ -206,7 +206,7 @@ gboolean image_learn(struct image *image, GError **error)
 	lines = g_strsplit(outcome == STEP_OK ? res.output : "", "\n", READS_MAX + 1);
 	g_free(image->reads);
 	image->reads = g_new0(struct image_extent, READS_MAX);
-	for (i = image->nreads = 0; lines[i] && i < READS_MAX; i++) {
+	for (i = image->nreads = 0; i < READS_MAX && lines[i]; i++) {
 		guint64 at, len;
 
 		if (sscanf(lines[i], "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, &at, &len) == 2 && len && len <= image->size &&
