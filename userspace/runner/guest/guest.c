@@ -73,7 +73,7 @@ static char *resolve(const char *cachedir, const char *kind, const char *name)
 }
 
 /*
- * Checks in the kernel and how many times slower it runs with them, by measurement under TCG and by their documentation; what a
+ * Checks in the kernel and how many times slower it may run with them: generous estimates, none of them measured here. What a
  * sanitizer costs it costs each step, so all deadlines grow by it.
  */
 static const struct {
