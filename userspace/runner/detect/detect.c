@@ -160,3 +160,15 @@ const struct lock_totals *detect_locks(const struct detect *detect)
 			return detector_locks_totals(detect->state[i]);
 	return NULL;
 }
+
+struct finding *detect_finding(const struct detect_now *now, enum finding_class class, enum severity severity,
+			       const char *title)
+{
+	struct finding *finding = finding_new(class, severity, title);
+
+	finding->blame = BLAME_MODULE;
+	finding->step = now->step;
+	finding->cycle = now->cycle;
+	finding->realtime_ns = now->realtime_ns;
+	return finding;
+}

@@ -69,6 +69,10 @@ struct detector {
 	void (*finish)(gpointer state, const struct detect_now *now, GPtrArray *findings);
 };
 
+/* A finding of the module's in the step of the moment. The caller's. */
+struct finding *detect_finding(const struct detect_now *now, enum finding_class class, enum severity severity,
+			       const char *title);
+
 extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak,
 	detector_oracle, detector_locks, detector_inject, detector_regression;
 

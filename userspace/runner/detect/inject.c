@@ -92,12 +92,8 @@ static struct finding *new_finding(struct inject_state *st, const struct detect_
 
 	if (!g_hash_table_add(st->told, g_strdup(title)))
 		return NULL;
-	finding = finding_new(class, SEV_HIGH, title);
+	finding = detect_finding(now, class, SEV_HIGH, title);
 	finding->kind = kind;
-	finding->blame = BLAME_MODULE;
-	finding->step = now->step;
-	finding->cycle = now->cycle;
-	finding->realtime_ns = now->realtime_ns;
 	if (st->module[0])
 		finding->module = g_strdup(st->module);
 	add_failure(finding, &st->last);

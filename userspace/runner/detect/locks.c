@@ -87,12 +87,8 @@ static struct finding *new_finding(struct locks_state *st, const struct detect_n
 
 	if (!g_hash_table_add(st->told, g_strdup(title)))
 		return NULL;
-	finding = finding_new(FINDING_LOCKING, severity, title);
+	finding = detect_finding(now, FINDING_LOCKING, severity, title);
 	finding->kind = kind;
-	finding->blame = BLAME_MODULE;
-	finding->step = now->step;
-	finding->cycle = now->cycle;
-	finding->realtime_ns = now->realtime_ns;
 	finding->function = function_of(site);
 	if (site && site->at.n)
 		finding->module = lock_frame_module(site->at.text[0]);

@@ -4,8 +4,6 @@
 #include "error.h"
 #include "part.h"
 
-extern const struct part part_locks;
-
 /* One line for each; alphabetical. */
 const struct part *const parts[] = {
 	&part_exhaust,

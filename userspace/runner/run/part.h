@@ -24,13 +24,10 @@ struct part {
 	gboolean own_trace;			/* it traces as it needs; else the mounts are, when it begins */
 };
 
-extern const struct part part_mount_cycles, part_file_operations, part_leak_hunt, part_faults;
-extern const struct part part_images;
-extern const struct part part_exhaust, part_stress;
+extern const struct part part_exhaust, part_faults, part_file_operations, part_images, part_inject, part_leak_hunt, part_locks,
+	part_mount_cycles, part_oracle, part_stress;
 
-extern const struct part part_inject;
 /* NULL-terminated. */
-extern const struct part part_oracle;
 extern const struct part *const parts[];
 const struct part *part_find(const char *name);
 
