@@ -141,7 +141,7 @@ leaks: setup
 stability: setup
 	@$(MAKE) -j$(JOBS) all
 	@$(B)/vexlab guest build
-	@tests/stability/run.sh $(B) $(DEFECTS)
+	@VEXLAB_STABILITY_REPLAYS=$(REPLAYS) tests/stability/run.sh $(B) $(DEFECTS)
 
 regression: setup
 	@$(MAKE) -j$(JOBS) all

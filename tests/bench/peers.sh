@@ -14,11 +14,11 @@ if [[ ! -s $tar ]]; then
 	need_space "$dir" 1000
 	say "peers of the bench: libbpf-tools and bpftrace of Debian $SUITE (about 30 s)"
 	LOG=$dir/peers.log
-	run mmdebstrap --variant=extract --include=libbpf-tools,bpftrace --keyring="$KEYRING" \
+	run mmdebstrap --format=tar --variant=extract --include=libbpf-tools,bpftrace --keyring="$KEYRING" \
 		--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		--customize-hook='for d in bin lib lib64 sbin; do [ -e "$1/$d" ] || ln -s "usr/$d" "$1/$d"; done' \
+		--setup-hook='for d in bin lib lib64 sbin; do ln -s "usr/$d" "$1/$d"; done' \
 		"$SUITE" "$tar.new" "deb [signed-by=$KEYRING] $(debian_mirror) $SUITE main" || {
 		tail -n 5 "$LOG" >&2
 		die "the bench's peers cannot be had"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make bench: every figure of docs/PERFORMANCE.md, as a Markdown table on stdout.
 #
-#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|restore|console|crash|run|leaks|history]...
+#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|restore|console|crash|run|operations|leaks|history]...
 set -euo pipefail
 
 B=${1:?usage: tests/bench/run.sh BUILD [NAME...]}
@@ -39,6 +39,24 @@ crashes() {	# n, fault, what, goal
 	awk -F'|' 'NR > 1 { print $6 + 0 }' <<<"$table" | row "$2: crash known to next step" ms "<= 300"
 }
 
+# Operations a second in the agent, by its own clock: one list of 6000, each on the target and compared with the reference, or alone.
+operations() {	# what, yes or no, goal
+	for _ in 1 2 3 4 5; do
+		"$B/vexlab" run --quiet --target ext4 --scenario oracle --arg list="$dir/operations.list" --arg compare="$2" \
+			--control none --history none --output "$dir/oracle" >/dev/null || true
+		sed -n 's/^[^{]*\({"event":"oracle summary".*}\).*/\1/p' "$dir/oracle/latest/"enhanced_vexfs_test_*.log | jq .per_second
+	done | row "$1" 1/s "$3"
+}
+
+# A file's life, a thousand times; 32 of them are there at a time.
+operation_list() {
+	for ((i = 0; i < 1000; i++)); do
+		printf 'create f%d\nwrite f%d off=0 len=4096 seed=%d\nread f%d off=0 len=4096\nstat f%d\nrename f%d g%d\n' \
+			"$i" "$i" "$i" "$i" "$i" "$i" "$i"
+		((i < 32)) || printf 'unlink g%d\n' $((i - 32))
+	done
+}
+
 # The whole command, as a user waits for it: warm guest, 100 cycles, reports written.
 whole_run() {
 	local start
@@ -49,10 +67,10 @@ whole_run() {
 	done | awk '{ print $1 / 1000 }' | row "vexlab run, 100 cycles, all included" s "<= 5"
 }
 
-(($#)) || set -- cold warm trace channel step restore crash console run leaks history
+(($#)) || set -- cold warm trace channel step restore crash console run operations leaks history
 own=()
 for name; do
-	case $name in console|crash|run|leaks|history) ;; *) own+=("$name") ;; esac
+	case $name in console|crash|run|operations|leaks|history) ;; *) own+=("$name") ;; esac
 done
 if ((${#own[@]})); then
 	"$B/tests/bench/bench_vexlab" "$B/vexlab-agent" "${own[@]}"
@@ -68,6 +86,10 @@ for name; do
 		crashes 8 spin@write "step's limit to hang with its stack, spinning" "<= 3000" ;;
 	run)
 		whole_run ;;
+	operations)
+		operation_list >"$dir/operations.list"
+		operations "agent: file operations alone" no ">= 1000"
+		operations "the same, each compared with a reference" yes "" ;;
 	history)
 		"$B/tests/bench/bench_history"
 		"$B/tests/bench/bench_history" power ;;

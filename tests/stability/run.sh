@@ -5,7 +5,8 @@
 #	tests/stability/run.sh BUILD [DEFECT...]
 #
 # The defects stand in tests/stability/defects. With some of them the table is only shown, else it is written between the marks of the
-# page. To find out sooner, a row does only those steps of the scenario that its defect is for. Exit status 1: one was not found, or something was where nothing is planted. A run ends when it has found what was planted.
+# page. VEXLAB_STABILITY_REPLAYS=N: instead, how often of N tries each finding is seen again by `vexlab replay`, and that table.
+# To find out sooner, a row does only those steps of the scenario that its defect is for. Exit status 1: one was not found, or something was where nothing is planted. A run ends when it has found what was planted.
 # VEXLAB_STABILITY_KEEP=DIR: the runs, to look at; VEXLAB_STABILITY_JOBS=N: so many at a time (2).
 set -euo pipefail
 
@@ -15,6 +16,7 @@ PAGE=docs/STABILITY.md
 LIST=tests/stability/defects
 SEED=${VEXLAB_STABILITY_SEED:-1}
 JOBS=${VEXLAB_STABILITY_JOBS:-2}
+REPLAYS=${VEXLAB_STABILITY_REPLAYS:-0}
 . tests/page.sh
 dir=$(mktemp -d -t vexlab-stability.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
@@ -31,6 +33,31 @@ else ["-", "not found", "-", "-"] end | @tsv'
 # What is told of a run without a defect: everything that counts.
 NONE='[.[] | select(.blame != "environment" and (.noise | not) and (.expected | not))] |
 if length == 0 then ["-", "nothing", "-", "-"] else [first.event_type, first.description, (first.scenario_step // "-"), "-"] end | @tsv'
+
+# The number of its folder of evidence, by which it is done again.
+NUMBER='[.[] | select((.description | test($title)) and .blame != "environment")] | first | .evidence // "" | capture("/(?<n>[0-9]+)-").n | tonumber'
+
+# name title where: the row of its replays.
+replay_row() {
+	local name=$1 title=$2 where=$3 number status=0 said seen tries race right=no start=$SECONDS
+	number=$(jq -rs --arg title "$title" "$NUMBER" "$where/latest/crash_events.jsonl" 2>/dev/null) || number=
+	if [[ -z $number ]]; then
+		printf '| %s | - | not found, or without a folder | - | - | no |\n' "$name" >"$dir/row.$name"
+		return
+	fi
+	"$B/vexlab" replay "$where/latest" "$number" --times "$REPLAYS" --json --output "$where" >"$dir/$name.json" 2>"$dir/$name.out" || status=$?
+	if ((status > 1)); then
+		cat "$dir/$name.out" >&2
+		printf '| %s | - | exit status %s | - | - | no |\n' "$name" "$status" >"$dir/row.$name"
+		return
+	fi
+	IFS=$'\t' read -r said seen tries race < <(jq -r '[.finding, .times_seen, .attempts, .race] | @tsv' "$dir/$name.json")
+	# Of a race the rate is told; what is none must come back.
+	if [[ $race == true ]] || ((seen * 10 >= tries * 9)); then right=yes; fi
+	printf '| %s | %s | %s | %s of %s | %s | %s |\n' "$name" "${said//|/\\|}" "$([[ $race == true ]] && echo yes || echo no)" "$seen" "$tries" \
+		$((SECONDS - start)) "$right" >"$dir/row.$name"
+	echo "$name: $right, $seen of $tries" >&2
+}
 
 # When the run's first step of the scenario began, by its own log; 0: it never came so far.
 began() {
@@ -61,6 +88,11 @@ row() {
 	else
 		found=$(jq -rs --arg title "$title" --argjson began "$(began "$where/latest")" "$FIND" "$where/latest/crash_events.jsonl")
 	fi
+	if ((REPLAYS)); then
+		replay_row "$name" "$title" "$where"
+		rm -rf "$where"
+		return
+	fi
 	IFS=$'\t' read -r class said step after <<<"$found"
 	[[ $title == - && $said == nothing ]] || [[ $title != - && $said != "not found" ]] || right=no
 	printf '| %s | `%s` | %s | %s | %s | %s | %s | %s |\n' "$name" "$target${params:+ $params}" "$class" "${said//|/\\|}" "$step" \
@@ -77,6 +109,7 @@ done
 names=()
 while read -r -u 3 name target params steps title; do
 	if (($#)) && [[ " $* " != *" $name "* ]]; then continue; fi
+	if ((REPLAYS)) && [[ $title == - ]]; then continue; fi
 	names+=("$name")
 	while (($(jobs -rp | wc -l) >= JOBS)); do wait -n || true; done
 	row "$name" "$target" "$params" "$steps" "$title" &
@@ -88,6 +121,20 @@ for name in "${names[@]}"; do
 done >"$dir/rows"
 
 all=$(wc -l <"$dir/rows") good=$(grep -c '| yes |$' "$dir/rows" || true)
+if ((REPLAYS)); then
+	{
+		made_by "make stability REPLAYS=$REPLAYS"
+		echo '| Planted | Found | A race | Seen again | Seconds | As it must be |'
+		echo '|---|---|---|---|--:|---|'
+		cat "$dir/rows"
+		echo
+		echo "$all findings: $good as they must be."
+	} >"$dir/table"
+	cat "$dir/table"
+	(($#)) || insert "$PAGE" replays "$dir/table"
+	((all > 0 && all == good))
+	exit
+fi
 {
 	made_by 'make stability'
 	echo '| Planted | In | Class | Found | In the step | After, s | Whole run, s | Right |'

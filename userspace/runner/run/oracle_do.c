@@ -113,7 +113,7 @@ static gboolean send_list(struct course *c, const char *text, const char *when, 
 	const struct oracle *o = c->o;
 	g_autofree char *skip = NULL;
 	const char *strings[] = { o->run->mountpoint, o->reference, text, NULL, when, NULL };
-	const gint64 num[4] = { promises ? VX_ORACLE_PROMISES : 0 };
+	const gint64 num[4] = { (promises ? VX_ORACLE_PROMISES : 0) | (o->args->compare ? 0 : VX_ORACLE_ALONE) };
 	STEP_RESULT_CLEAR struct step_result res = { 0 };
 	enum step_outcome outcome;
 

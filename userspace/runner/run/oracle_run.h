@@ -19,7 +19,7 @@
 
 struct oracle_args {
 	unsigned int operations, rounds, power_cuts, tries, seconds;
-	gboolean geometry;
+	gboolean geometry, compare;
 	char *list;
 };
 
