@@ -79,8 +79,8 @@ enum vx_feature {
  *	IMAGE_HOLD	n: enum vx_image_do; BYTES: n: offset, length; output: those bytes; READS: output:
  *			"OFFSET LENGTH\n" lines, what was read of the device in the last IMAGE_TRY, in order
  *	IMAGE_TRY	s: mount point, fstype, options, what is damaged (for people), changes (image_patch.h)...
- *			n: bytes of the device, 0: the image's; the image with these changes is mounted, used if
- *			that works, and unmounted; value: enum vx_image_result; err: umount's; output: the changes, what came
+ *			n: bytes of the device, 0: the image's; entries of its tree to use at most; the image with these
+ *			changes is mounted, used if that works, and unmounted; value: enum vx_image_result; err: umount's; output: the changes, what came
  *	STRESS		s: kind (common/stress.h), device, directory for mount points, fstype, options, module ("": built in),
  *			its file ("": of modules.dep), its parameters, further devices...  n: seed, ns, threads, patience in ns;
  *			value: enum vx_file_result; output: what is wrong, its first line stable, then what was counted

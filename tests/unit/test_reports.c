@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "report.h"
 #include "reports_bed.h"
 #include "reports_read.h"
 
@@ -329,9 +330,18 @@ static void unknown_format_is_refused(void **state)
 	expect_has(error->message, "there is no format \"pdf\"; there are text, json, html");
 }
 
+/* A guest's word may neither colour a terminal nor turn the rest of its line around. */
+static void terminal(void **state)
+{
+	g_autofree char *text = report_printable("a\xe2\x80\xae" "b\xc2\xad" "c\x1b[31m\xe2\x80\xa8\td\xff");
+
+	assert_string_equal(text, "a\\u202eb\\xadc\\x1b[31m\\u2028\td\xef\xbf\xbd");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(terminal),
 		cmocka_unit_test(html_is_only_what_we_wrote),
 		cmocka_unit_test(html_is_bounded),
 		cmocka_unit_test(markdown_stays_in_its_cells),

@@ -37,7 +37,7 @@ unsigned int images_disk_reads(struct images_read *ret, unsigned int max);
 
 /* images_tree.c: makes what an image is to have; uses what a mounted one has: reads, writes, creates, removes all over. */
 int images_fill(struct op_run *run, const char *dir);
-/* Calls made and calls refused; ends early when the step is cancelled. */
-void images_use(struct op_run *run, const char *dir, unsigned int *calls, unsigned int *refused);
+/* At most so many of its entries. Calls made and calls refused; ends early when the step is cancelled. */
+void images_use(struct op_run *run, const char *dir, unsigned int most, unsigned int *calls, unsigned int *refused);
 
 #endif

@@ -25,7 +25,7 @@ static struct disk {
 	pthread_mutex_t lock;
 	int device_fd, kernel_fd, server_fd;	/* -1: not open */
 	char device[32];
-	uint64_t size, room;			/* of the image; of the memory */
+	uint64_t size, room, shown;		/* of the image; of the memory; of the device now */
 	unsigned char *kept, *now;		/* now: only blocks that are `changed` */
 	unsigned char *changed;			/* by block */
 	struct images_read reads[IMAGES_READS_MAX];
@@ -221,7 +221,7 @@ void images_disk_close(void)
 		munmap(disk.now, disk.room);
 		munmap(disk.changed, disk.room / BLOCK);
 	}
-	disk.room = disk.size = 0;
+	disk.room = disk.size = disk.shown = 0;
 	pthread_mutex_unlock(&disk.lock);
 }
 
@@ -280,9 +280,15 @@ static int wait_for_size(uint64_t bytes)
 	return -ETIME;
 }
 
+/* Which waits until the device has stood still: not for nothing. */
 static int set_size(uint64_t bytes)
 {
-	return ioctl(disk.device_fd, NBD_SET_SIZE, (unsigned long)bytes) ? -errno : 0;
+	if (disk.shown == bytes)
+		return 0;
+	if (ioctl(disk.device_fd, NBD_SET_SIZE, (unsigned long)bytes))
+		return -errno;
+	disk.shown = bytes;
+	return 0;
 }
 
 static int connect_device(uint64_t bytes, const char **what)

@@ -12,7 +12,6 @@
 #include "cleanup.h"
 #include "images.h"
 
-#define ENTRIES_MAX	30u		/* looked at in one image: a damaged directory may be endless */
 #define LIST_MAX	2000u		/* names of one directory */
 #define DEPTH_MAX	4u
 #define KEEP_EACH	3u		/* so many-th file is not removed */
@@ -85,13 +84,13 @@ int images_fill(struct op_run *run, const char *dir)
 
 struct use {
 	struct op_run *run;
-	unsigned int calls, refused, entries;
+	unsigned int calls, refused, entries, most;
 	char buf[8192];
 };
 
 static bool enough(const struct use *u)
 {
-	return u->entries >= ENTRIES_MAX || atomic_load(&u->run->cancelled);
+	return u->entries >= u->most || atomic_load(&u->run->cancelled);
 }
 
 /* Any answer will do: only that there is one counts. */
@@ -188,9 +187,9 @@ static void use_directory(struct use *u, int fd, unsigned int depth)
 	closedir(d);
 }
 
-void images_use(struct op_run *run, const char *dir, unsigned int *calls, unsigned int *refused)
+void images_use(struct op_run *run, const char *dir, unsigned int most, unsigned int *calls, unsigned int *refused)
 {
-	struct use u = { .run = run };
+	struct use u = { .run = run, .most = most };
 	struct statfs st;
 	int fd = (int)note(&u, open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 

@@ -165,7 +165,7 @@ static int use_it(struct op_run *run)
 	int err;
 
 	undo_note(UNDO_MOUNT, dir);
-	images_use(run, dir, &calls, &refused);
+	images_use(run, dir, (unsigned int)run->step.req.num[1], &calls, &refused);
 	err = unmount(dir);
 	undo_forget(UNDO_MOUNT, dir);
 	op_say(run, "mounted; %u calls, %u refused%s%s\n", calls, refused, err ? "; umount: " : "", err ? strerror(-err) : "");

@@ -10,6 +10,9 @@
 #include "images_image.h"
 #include "part.h"
 
+#define ENTRIES		8	/* of a survivor that are used: what is worth it is mostly met with the first */
+#define ENTRIES_MORE	30
+#define MORE_EACH	4u	/* so many-th try has these */
 #define PAIR_EACH	8u	/* so many-th damage is two at once */
 #define FIELD_EACH	4u	/* of so many, one is in sectors even where a format is described */
 #define DRAWS		4096u	/* a try's own numbers */
@@ -149,7 +152,7 @@ static gboolean try_step(struct sweep *s, const struct image_damage *damage, str
 	const char *options = s->run->req->mount_options ? s->run->req->mount_options : target->mount_options;
 	struct step_spec spec = {
 		.op = VX_STEP_IMAGE_TRY, .kind = "image", .on_target = TRUE, .name = name, .may_fail = TRUE,
-		.num = { (gint64)damage->size }, .deadline_ms = s->args->deadline_ms,
+		.num = { (gint64)damage->size, s->try % MORE_EACH ? ENTRIES : ENTRIES_MORE }, .deadline_ms = s->args->deadline_ms,
 	};
 	STEP_RESULT_CLEAR struct step_result res = { 0 };
 	guint i;

@@ -8,7 +8,8 @@
 #include "ddmin.h"
 #include "oracle_run.h"
 
-#define SECONDS 90u		/* of one reduction */
+#define SECONDS		90u	/* of one reduction */
+#define SECONDS_ANEW	240u	/* the same, each try in a guest that has just started */
 
 struct reduction {
 	struct oracle *o;
@@ -102,25 +103,6 @@ static GPtrArray *slice(const GPtrArray *lines, const struct oracle_came *came, 
 	return ret;
 }
 
-/* *items: a guess instead, if one shows it. */
-static gboolean guess(struct reduction *r, GPtrArray **items, GError **error)
-{
-	gboolean shown = FALSE;
-	guint far;
-
-	for (far = 0; far < 2 && !shown && r->o->args->tries; far++) {
-		GPtrArray *some = slice(*items, r->want, far);
-
-		if (some->len < (*items)->len && !shows(r, some, &shown, error)) {
-			g_ptr_array_unref(some);
-			return FALSE;
-		}
-		g_ptr_array_unref(shown ? *items : some);
-		*items = shown ? some : *items;
-	}
-	return TRUE;
-}
-
 static GPtrArray *head(const GPtrArray *lines, guint n)
 {
 	GPtrArray *ret = g_ptr_array_new();
@@ -131,13 +113,64 @@ static GPtrArray *head(const GPtrArray *lines, guint n)
 	return ret;
 }
 
+static gboolean is_sync(const char *line)
+{
+	static const char *const words[] = { "fsync ", "fdatasync ", "syncfs", "sync" };
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(words); i++)
+		if (g_str_has_prefix(line, words[i]))
+			return TRUE;
+	return FALSE;
+}
+
+/* What a power cut may not take was promised by the last sync of some kind: all after it but the cut itself is left out. */
+static GPtrArray *until_last_sync(const GPtrArray *lines)
+{
+	guint i = lines->len - 1;
+	GPtrArray *ret;
+
+	while (i && !is_sync(lines->pdata[i]))
+		i--;
+	ret = head(lines, i + 1);
+	if (i + 1 < lines->len)
+		g_ptr_array_add(ret, lines->pdata[lines->len - 1]);
+	return ret;
+}
+
+/* *items: `some`, which it takes, instead, if that shows it. */
+static gboolean prefer(struct reduction *r, GPtrArray **items, GPtrArray *some, gboolean *shown, GError **error)
+{
+	const gboolean ok = some->len >= (*items)->len || shows(r, some, shown, error);
+
+	g_ptr_array_unref(*shown ? *items : some);
+	*items = *shown ? some : *items;
+	return ok;
+}
+
+/* *items: a guess instead, if one shows it. */
+static gboolean guess(struct reduction *r, GPtrArray **items, GError **error)
+{
+	gboolean shown = FALSE;
+	guint far;
+
+	if (!r->o->args->tries)
+		return TRUE;
+	if (r->anew && (*items)->len && !prefer(r, items, until_last_sync(*items), &shown, error))
+		return FALSE;
+	for (shown = far = 0; far < 2 && !shown; far++)
+		if (!prefer(r, items, slice(*items, r->want, far), &shown, error))
+			return FALSE;
+	return TRUE;
+}
+
 gboolean oracle_reduce(struct oracle *o, const GPtrArray *lines, const struct oracle_came *came, gboolean anew,
 		       GPtrArray **ret, GError **error)
 {
 	struct reduction r = { .o = o, .want = came, .anew = anew };
 	/* What comes after the operation that showed it has nothing to do with it. */
 	GPtrArray *items = head(lines, came->at < lines->len ? came->at + 1 : lines->len), *small;
-	gint64 deadline = g_get_monotonic_time() + (gint64)SECONDS * G_USEC_PER_SEC;
+	gint64 deadline = g_get_monotonic_time() + (gint64)(anew ? SECONDS_ANEW : SECONDS) * G_USEC_PER_SEC;
 	gboolean ok;
 
 	if (o->until && deadline > o->until)
