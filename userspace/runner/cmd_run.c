@@ -22,7 +22,7 @@ struct options {
 	char **set, **args, **across;
 	gint64 seed;
 	int cycles, warmup, rounds, memory, vcpus;
-	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump, icount;
+	gboolean json, quiet, tcg, cold, performance_only, crash_only, no_trace, no_probe, fsmount, force, list, dump, icount;
 };
 
 static void options_clear(struct options *o)
@@ -247,6 +247,24 @@ static gboolean check_snapshot(struct options *o, GError **error)
 	return o->target || (o->target = snapshot_target(o->cache, o->snapshot, error));
 }
 
+/* Latency and crashes are looked for in different ways; who wants one need not pay for the other. */
+static gboolean check_mode(struct options *o, enum run_mode *ret, GError **error)
+{
+	*ret = o->performance_only ? MODE_PERFORMANCE : o->crash_only ? MODE_CRASHES : MODE_ALL;
+	if (o->performance_only && (o->crash_only || o->no_trace)) {
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--performance-only does not go with %s",
+			    o->crash_only ? "--crash-detection-only: leave both out to have both" : "--no-trace: there would be nothing to judge");
+		return FALSE;
+	}
+	if (o->performance_only) {
+		/* A snapshot has the module in it, or has it not. */
+		o->no_probe = !o->snapshot;
+		g_free(o->control);
+		o->control = g_strdup("none");
+	}
+	return TRUE;
+}
+
 static int run(struct options *o, struct progress *progress)
 {
 	g_autofree char *probe = cmd_lib_path("kmod-probe"), *scenarios = cmd_lib_path("scenarios");
@@ -257,6 +275,7 @@ static int run(struct options *o, struct progress *progress)
 	RUN_OUTCOME_CLEAR struct run_outcome outcome = { 0 };
 	struct config_machine machine;
 	enum vm_box box = VM_BOX_SHMEM;
+	enum run_mode mode;
 	g_autoptr(GError) error = NULL;
 	struct run_request req = { 0 };
 	struct ssh_config ssh;
@@ -268,7 +287,7 @@ static int run(struct options *o, struct progress *progress)
 	}
 	if (!cmd_check_across(o->across, &error))
 		return cmd_fail("run", error);
-	if (o->snapshot && !check_snapshot(o, &error))
+	if ((o->snapshot && !check_snapshot(o, &error)) || !check_mode(o, &mode, &error))
 		return cmd_fail("run", error);
 	target = target_load(o->target ? o->target : "ext4", dirs, &error);
 	if (target && strcmp(o->control, "none") && !(control = target_load(o->control, dirs, &error)))
@@ -285,7 +304,7 @@ static int run(struct options *o, struct progress *progress)
 	req = (struct run_request){
 		.config = &config, .target = target, .control = control, .scenario = o->scenario,
 		.scenario_dir = scenarios,
-		.seed = (guint64)o->seed, .args = o->args, .until = o->until, .steps = o->steps,
+		.mode = mode, .seed = (guint64)o->seed, .args = o->args, .until = o->until, .steps = o->steps,
 		.source = o->source, .module_params = o->params,
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
@@ -313,7 +332,7 @@ static void defaults(struct options *o)
 	if (!o->control)
 		o->control = g_strdup("ext4");
 	if (!o->scenario)
-		o->scenario = g_strdup("mount-cycles");
+		o->scenario = g_strdup(o->crash_only ? "stability" : "mount-cycles");
 	if (!o->output)
 		o->output = g_strdup("runs");
 	if (!o->history)
@@ -334,7 +353,7 @@ int cmd_run(int argc, char **argv)
 	struct options o = { .cycles = -1, .warmup = -1, .rounds = -1, .memory = -1, .vcpus = -1 };
 	const GOptionEntry entries[] = {
 		STR("target", target, "Filesystem under test: a name or a YAML file (ext4)", "NAME"),
-		STR("scenario", scenario, "What to do with it: a name or a YAML file (mount-cycles)", "NAME"),
+		STR("scenario", scenario, "What to do with it: a name or a YAML file (mount-cycles; with --crash-detection-only stability)", "NAME"),
 		STR("source", source, "Source folder of a target that is built", "DIR"),
 		INT("cycles", cycles, "Measured cycles; of a leak hunt, those of its first round (100)", "N"),
 		INT("warmup", warmup, "Cycles before them (5)", "N"),
@@ -344,6 +363,8 @@ int cmd_run(int argc, char **argv)
 		STR("faults", faults, "Scenario faults: only these (all)", "oops@write,..."),
 		STR("operations", operations, "Scenario file-operations: only these, or these groups (all)", "map,rename,..."),
 		FLAG("fsmount", fsmount, "Mount by fsopen, fsconfig, fsmount, move_mount"),
+		FLAG("performance-only", performance_only, "Only latency: no vexprobe, no control run; a crash that comes is told all the same"),
+		FLAG("crash-detection-only", crash_only, "Only crashes, hangs, failures: no latency is traced, performance is not judged"),
 		FLAG("no-trace", no_trace, "Attach no probes: only the agent's own clock"),
 		FLAG("no-probe-module", no_probe, "Without vexprobe: a panic's last events, registers and stack stay behind"),
 		STR("black-box", box, "How they get out of a panic: shmem, port or none (shmem)", "HOW"),

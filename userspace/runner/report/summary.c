@@ -261,17 +261,19 @@ static void different_findings(GString *out, const struct analysis *an)
 		g_string_append_printf(out, "  ... %u findings more\n", more);
 }
 
-static void verdict_line(GString *out, const struct verdict *v, gboolean colour)
+static void verdict_line(GString *out, const struct analysis *an, const struct verdict *v, gboolean colour)
 {
 	const char *on = !colour ? "" : v->judged && v->code == VERDICT_PASSED ? "\033[32m" :
 		"\033[31m";
+	g_autofree char *scores = verdict_scores(v), *limits = verdict_limits(an);
 
 	g_string_append_printf(out, "\n  verdict  %s%s%s", on, verdict_result(v),
 			       colour ? "\033[0m" : "");
+	if (limits)
+		g_string_append_printf(out, " (%s)", limits);
 	if (v->judged)
-		g_string_append_printf(out, ": %s, score %.0f (stability %.0f, tests %.0f, "
-				       "performance %.0f), exit %d", verdict_readiness(v), v->overall,
-				       v->stability, v->tests, v->performance, v->code);
+		g_string_append_printf(out, ": %s%s, score %.0f (%s), exit %d", v->readiness == READINESS_NOT_JUDGED ? "readiness " : "",
+				       verdict_readiness(v), v->overall, scores, v->code);
 	g_string_append_c(out, '\n');
 }
 
@@ -346,7 +348,7 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 		g_string_append_printf(out, "  evidence %u folders; %u more findings have none, being repetitions or too many\n",
 				       folders, left_out);
 	g_string_append(out, history);
-	verdict_line(out, v, colour);
+	verdict_line(out, an, v, colour);
 	g_string_append(out, assessment);
 	if (!v->judged || !verdict_finding(an))
 		g_string_append_printf(out, "  next     %s\n", safe);

@@ -111,7 +111,7 @@ static gboolean trace(struct course *c, GError **error)
 	if (c->traced)
 		return TRUE;
 	c->traced = TRUE;
-	return run_trace(c->run, c->run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error);
+	return run_trace(c->run, run_latency_probes(c->run), TRUE, error);
 }
 
 static gboolean do_action(struct course *c, const struct plan_step *step, enum plan_outcome *ret, GError **error)

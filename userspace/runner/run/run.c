@@ -217,6 +217,11 @@ gboolean run_file_work(struct run *run, enum step_outcome *outcome, GError **err
 	return run_step(run, &spec, outcome, NULL, error);
 }
 
+guint32 run_latency_probes(const struct run *run)
+{
+	return run->req->no_trace || run->req->mode == MODE_CRASHES ? 0 : VX_PROBES_MOUNT;
+}
+
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error)
 {
 	struct vx_req_trace req = { .groups = groups, .reset = reset };
@@ -286,7 +291,7 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 
 	for (i = 0; req->noise && req->noise[i]; i++)
 		json_array_append_new(noise, json_string(req->noise[i]));
-	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:s?, s:o, "
 			 "s:{s:i, s:i, s:i, s:i}}",
 		"stamp", stamp, "target", req->target->name, "scenario", run->plan ? run->plan->name : req->scenario,
 		"seed", (json_int_t)run->seed, "module", module, "source", req->source ? req->source : "",
@@ -295,7 +300,8 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 		"guest", req->ssh ? req->ssh->host : "", "mount_api",
 		req->new_mount_api ? "fsmount" : "mount",
 		"memory_mib", (int)c->memory_mib, "vcpus", (int)c->vcpus,
-		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", !req->no_trace, "noise", noise,
+		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", run_latency_probes(run) != 0,
+		"mode", run_mode_word(req->mode), "noise", noise,
 		"thresholds", "operation_ms", (int)c->operation_ms, "memory_kb", (int)c->memory_kb,
 		"cpu_percent", (int)c->cpu_percent, "io_per_second", (int)c->io_per_second);
 }

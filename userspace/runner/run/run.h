@@ -41,6 +41,7 @@ struct run_request {
 	const char *outdir;		/* made if absent; its `latest` points to the run */
 	const char *cachedir, *agent, *kernel_release;
 	const char *uri;
+	enum run_mode mode;		/* what is looked for (analysis.h) */
 	gboolean force_tcg, cold, no_trace, new_mount_api;
 	const char *history;		/* its file; NULL: the run is neither compared nor kept (remember.c) */
 	const char *const *across;	/* what comparable runs may differ in (history/entry.h), or NULL */

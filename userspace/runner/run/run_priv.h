@@ -159,6 +159,8 @@ gboolean run_teardown(struct run *run, GError **error);
 gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error);
+/* The groups that time operations; 0: the run is not to time any. */
+guint32 run_latency_probes(const struct run *run);
 /* Sixteen files written, read back, renamed, removed. */
 gboolean run_file_work(struct run *run, enum step_outcome *outcome, GError **error);
 

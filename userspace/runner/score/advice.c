@@ -184,9 +184,15 @@ static void add_evidence(GPtrArray *list, const struct verdict *v, const struct 
 {
 	const char *unit = an->cycles ? "cycle" : "step";
 
-	add(list, g_strdup_printf("%" G_GUINT64_FORMAT " %s%s went well: a crash in up to %.3g %% of them might not have shown (95 %%)",
-				  v->work, unit, plural(v->work), 100 * v->unseen));
-	if (!v->has_performance)
+	if (an->mode == MODE_PERFORMANCE)
+		add(list, g_strdup_printf("%" G_GUINT64_FORMAT " %s%s, and only their latency was looked at: of stability and of readiness it says "
+					  "nothing good", v->work, unit, plural(v->work)));
+	else
+		add(list, g_strdup_printf("%" G_GUINT64_FORMAT " %s%s went well: a crash in up to %.3g %% of them might not have shown (95 %%)",
+					  v->work, unit, plural(v->work), 100 * v->unseen));
+	if (an->mode == MODE_CRASHES)
+		add(list, g_strdup("only crashes, hangs and failures were looked for: of performance and of readiness it says nothing good"));
+	else if (!v->has_performance)
 		add(list, g_strdup("no operation was timed: of performance it says nothing"));
 	if (an->lost || an->lives_unflushed)
 		add(list, g_strdup("records were lost, or it is not known how many: latencies are those of the rest"));
