@@ -187,6 +187,197 @@ static void only_crashes(void **state)
 	json_decref(json);
 }
 
+/* ---- the budget, and the log's lines ------------------------------------------------------------- */
+
+static json_t *log_line(const char *text, const char *event)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	json_t *found = NULL;
+	guint i;
+
+	for (i = 0; lines[i] && *lines[i]; i++) {
+		json_t *json = json_loads(lines[i], 0, NULL);
+
+		if (!json)
+			fail_msg("no JSON on stderr: %s", lines[i]);
+		assert_int_equal(strlen(word_at(json, "timestamp")), strlen("2026-11-28T03:00:00.000000Z"));
+		assert_non_null(word_at(json, "level"));
+		assert_non_null(word_at(json, "message"));
+		if (!found && !strcmp(word_at(json, "event"), event))
+			found = json_incref(json);
+		json_decref(json);
+	}
+	if (!found)
+		fail_msg("no event %s: %.4000s", event, text);
+	return found;
+}
+
+static void the_budget_ends_a_run_in_order(void **state)
+{
+	static const char *const args[] = { "--scenario", "./two.yaml", "--cycles", "100000", "--budget", "8s", "--log-format", "json", NULL };
+	gint64 began = g_get_monotonic_time();
+	json_t *json, *undone, *line;
+
+	write_file("two.yaml", "name: two\ndescription: two steps\nsteps:\n  - mount-cycles\n  - stress: { seconds: 2 }\n");
+	{
+		RAN r = run_args(args);
+
+		expect_status(&r, 0);
+		expect_says(&r, "80 % of the run's budget are used up");
+		json = expect_json(&r);
+		line = log_line(r.err, "verdict");
+	}
+	assert_true(g_get_monotonic_time() - began < 60 * G_USEC_PER_SEC);
+	assert_string_equal(word_at(json, "overall_assessment.readiness"), "not judged");
+	assert_true(json_is_false(json_object_get(json_object_get(json, "test_execution"), "complete")));
+	assert_int_equal(number_at(json, "test_execution.cut.budget_ms"), 8000);
+	undone = json_object_get(json_object_get(json_object_get(json, "test_execution"), "cut"), "not_done");
+	assert_int_equal(json_array_size(undone), 2);
+	assert_string_equal(json_string_value(json_array_get(undone, 0)), "mount-cycles (in part)");
+	assert_string_equal(json_string_value(json_array_get(undone, 1)), "stress");
+	assert_int_equal(number_at(line, "fields.exit_code"), 0);
+	json_decref(json);
+	json_decref(line);
+}
+
+/* Of a run, of one that could not be: every line of stderr is one of the log. */
+static void log_lines_are_json(void **state)
+{
+	static const char *const crash[] = { FAULTFS, "--module-params", "fault=oops@put", "--log-format", "json", NULL };
+	static const char *const none[] = { "--cache", "an-empty-one", "--log-format", "json", NULL };
+	static const char *const wrong[] = { "--log-format", "xml", NULL };
+	RAN r = run_args(crash), no = run_args(none), bad = run_args(wrong);
+	json_t *finding = log_line(r.err, "finding"), *guest = log_line(r.err, "guest"), *verdict = log_line(r.err, "verdict");
+	json_t *error = log_line(no.err, "error");
+
+	expect_status(&r, 2);
+	assert_string_equal(word_at(finding, "fields.event_type"), "Oops");
+	assert_string_equal(word_at(finding, "level"), "error");
+	assert_non_null(strstr(word_at(finding, "run"), "-faultfs"));
+	assert_string_equal(word_at(guest, "fields.event"), "ready");
+	assert_int_equal(number_at(verdict, "fields.exit_code"), 2);
+	expect_status(&no, 69);
+	assert_int_equal(number_at(error, "fields.exit_code"), 69);
+	expect_status(&bad, 64);
+	json_decref(finding);
+	json_decref(guest);
+	json_decref(verdict);
+	json_decref(error);
+}
+
+/* ---- the shell entry ------------------------------------------------------------------------------- */
+
+static char *entry(void)
+{
+	return g_canonicalize_filename("tests/vm_testing/run_enhanced_vm_tests.sh", VX_TREE);
+}
+
+/* From another folder, by the vexlab under test, into logs of our own. */
+static GPid start_entry(const char *const *more, int *err)
+{
+	g_autofree char *script = entry(), *binary = g_canonicalize_filename(vexlab(), NULL);
+	g_autofree char *logs = g_build_filename(test_dir, "entry logs", NULL);
+	g_autoptr(GPtrArray) argv = g_ptr_array_new();
+	g_auto(GStrv) env = g_environ_setenv(g_get_environ(), "VEXLAB", binary, TRUE);
+	g_autoptr(GError) error = NULL;
+	GPid pid;
+
+	env = g_environ_unsetenv(env, "VEXFS_SOURCE");
+	g_ptr_array_add(argv, script);
+	g_ptr_array_add(argv, (char *)"--logs");
+	g_ptr_array_add(argv, logs);
+	for (; *more; more++)
+		g_ptr_array_add(argv, (char *)*more);
+	g_ptr_array_add(argv, NULL);
+	if (!g_spawn_async_with_pipes("/", (char **)argv->pdata, env, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
+				      &pid, NULL, NULL, err, &error))
+		fail_msg("cannot run the entry: %s", error->message);
+	return pid;
+}
+
+static int end_of(GPid pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static char *read_all(int fd)
+{
+	GString *text = g_string_new(NULL);
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		g_string_append_len(text, buf, n);
+	close(fd);
+	return g_string_free(text, FALSE);
+}
+
+static void expect_entry(int status, const char *says, const char *const *args)
+{
+	int err;
+	GPid pid = start_entry(args, &err);
+	g_autofree char *text = read_all(err);
+	int got = end_of(pid);
+
+	if (got != status || !strstr(text, says))
+		fail_msg("the entry: exit status %d, expected %d and \"%s\": %.3000s", got, status, says, text);
+}
+
+static void check_entry_files(void)
+{
+	static const char *const wanted[] = {
+		"enhanced_vexfs_test_*.log", "performance_metrics_*.json", "crash_detection_*.log", "vm_console.log",
+		"comprehensive_report.json", "crash_events.jsonl", "performance_events.jsonl",
+	};
+	g_autofree char *latest = g_build_filename(test_dir, "entry logs", "latest", NULL);
+	g_autoptr(GDir) dir = g_dir_open(latest, 0, NULL);
+	guint found = 0, i;
+	const char *name;
+
+	assert_non_null(dir);
+	while ((name = g_dir_read_name(dir)))
+		for (i = 0; i < G_N_ELEMENTS(wanted); i++)
+			found += g_pattern_match_simple(wanted[i], name);
+	assert_int_equal(found, G_N_ELEMENTS(wanted));
+}
+
+static void the_entry_hands_codes_on(void **state)
+{
+	static const char *const healthy[] = { "--force", "--cycles", "2", NULL };
+	static const char *const hurt[] = { FAULTFS, "-q", "--module-params", "fault=warn@put", NULL };
+	static const char *const wrong[] = { "--no-such-option", NULL };
+	static const char *const nothing[] = { "--cache", "/an/empty/one", NULL };
+
+	expect_entry(0, "testing the guest kernel's ext4", healthy);
+	check_entry_files();
+	expect_entry(2, "", hurt);
+	expect_entry(64, "--no-such-option", wrong);
+	expect_entry(69, "vexlab guest build", nothing);
+}
+
+static void the_entry_is_interrupted_in_order(void **state)
+{
+	static const char *const endless[] = { "--cycles", "100000", NULL };
+	g_autofree char *file = g_build_filename(test_dir, "entry logs", "latest", "performance_events.jsonl", NULL);
+	gint64 deadline = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+	g_autofree char *latest = g_path_get_dirname(file), *text = NULL;
+	struct stat st = { 0 };
+	GPid pid;
+	int err;
+
+	unlink(latest);
+	pid = start_entry(endless, &err);
+	while (g_get_monotonic_time() < deadline && (stat(file, &st) || st.st_size < 4000))
+		g_usleep(50000);
+	kill(pid, SIGINT);
+	text = read_all(err);
+	assert_int_equal(end_of(pid), 130);
+	assert_non_null(strstr(text, "stopping in order"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +386,10 @@ int main(void)
 		cmocka_unit_test(what_keeps_from_judging_is_no_verdict),
 		cmocka_unit_test(only_performance),
 		cmocka_unit_test(only_crashes),
+		cmocka_unit_test(the_budget_ends_a_run_in_order),
+		cmocka_unit_test(log_lines_are_json),
+		cmocka_unit_test(the_entry_hands_codes_on),
+		cmocka_unit_test(the_entry_is_interrupted_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, make_test_dir, drop_test_dir);

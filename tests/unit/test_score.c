@@ -52,6 +52,7 @@ static void begin(struct bed *b, GRand *rand)
 	*b = (struct bed){ .rand = rand };
 	b->an.findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
 	b->an.end = below(b, 10) ? json_object() : NULL;
+	b->an.cut = below(b, 6) ? NULL : b->an.end;
 	b->an.mode = below(b, 2) ? MODE_ALL : 1 + below(b, MODE_CRASHES);
 	for (i = 0; i < STEP_GROUPS; i++) {
 		b->an.group[i].done = below(b, 3) ? below(b, 200) : 0;

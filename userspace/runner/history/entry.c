@@ -334,7 +334,7 @@ struct hist_run *hist_run_from(const char *dir, const struct analysis *an, const
 	json_decref(run->env);
 	run->env = environment_of(an);
 	run->uid = uid_of(run);
-	run->complete = an->end != NULL;
+	run->complete = an->end && !an->cut;
 	run->judged = v->judged;
 	run->verdict = v->code;
 	run->overall = v->overall;

@@ -192,8 +192,10 @@ json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 		"timestamp", timestamp_json(an->begin_realtime_ns),
 		"duration_seconds",
 		(double)(an->end_realtime_ns - an->begin_realtime_ns) / 1e9,
-		"test_result", verdict_result(v), "mode", run_mode_word(an->mode), "complete", an->end != NULL,
+		"test_result", verdict_result(v), "mode", run_mode_word(an->mode), "complete", an->end && !an->cut,
 		"exit_code", (int)v->code));
+	if (an->cut)
+		json_object_set(json_object_get(json, "test_execution"), "cut", (json_t *)an->cut);
 	json_object_set_new(json, "crash_detection", crash_json(an, v));
 	json_object_set_new(json, "performance_monitoring", performance_json(an, v));
 	json_object_set_new(json, "overall_assessment", report_assessment(an, v));

@@ -478,6 +478,8 @@ static gboolean read_settings(const struct replay *rp, struct config *ret, GErro
 	for (i = 0; i < json_array_size(settings); i++)
 		if (!config_set(ret, json_string_value(json_array_get(settings, i)) ?: "", error))
 			return FALSE;
+	/* That one's time was for that one. */
+	ret->budget_ms = 0;
 	return TRUE;
 }
 

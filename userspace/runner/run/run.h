@@ -9,6 +9,7 @@
 #include <gio/gio.h>
 #include "config.h"
 #include "guard.h"
+#include "log.h"
 #include "score.h"
 #include "ssh.h"
 #include "target.h"
@@ -59,6 +60,7 @@ struct run_request {
 	const char *handlers;		/* folder of the user's recovery handlers (recover.c), or NULL */
 	struct replay *replay;		/* replay.c's own: the steps of another run instead of a scenario */
 	struct run_progress progress;
+	struct log *log;		/* for what befalls the run beside progress (base/log.h); NULL: nobody listens */
 	GCancellable *cancellable;
 };
 

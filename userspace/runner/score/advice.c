@@ -4,6 +4,8 @@
 
 #include "score.h"
 
+#define UNDONE_TOLD	8u
+
 static int gravity(const struct finding *finding)
 {
 	static const int by_concern[] = {
@@ -198,6 +200,26 @@ static void add_evidence(GPtrArray *list, const struct verdict *v, const struct 
 		add(list, g_strdup("records were lost, or it is not known how many: latencies are those of the rest"));
 }
 
+/* By name as far as a reader bears it. */
+static void add_undone(GPtrArray *list, const struct analysis *an)
+{
+	const json_t *undone = json_object_get(an->cut, "not_done"), *one;
+	const size_t n = json_array_size(undone);
+	g_autoptr(GString) text = g_string_new(NULL);
+	size_t i;
+
+	if (!an->cut)
+		return;
+	g_string_append_printf(text, "its budget of %.0f s was used up; not done: ",
+			       (double)json_integer_value(json_object_get(an->cut, "budget_ms")) / 1000);
+	json_array_foreach(undone, i, one)
+		if (i < UNDONE_TOLD && json_is_string(one))
+			g_string_append_printf(text, "%s%s", i ? ", " : "", json_string_value(one));
+	if (n > UNDONE_TOLD)
+		g_string_append_printf(text, " and %zu more", n - UNDONE_TOLD);
+	add(list, g_string_free(g_steal_pointer(&text), FALSE));
+}
+
 char **verdict_reasons(const struct verdict *v, const struct analysis *an)
 {
 	GPtrArray *list = g_ptr_array_new();
@@ -209,6 +231,7 @@ char **verdict_reasons(const struct verdict *v, const struct analysis *an)
 		add_findings(list, v);
 		add_evidence(list, v, an);
 	}
+	add_undone(list, an);
 	if (v->environment)
 		add(list, g_strdup_printf("%u finding%s of the environment's: they do not count", v->environment, plural(v->environment)));
 	if (v->noise)

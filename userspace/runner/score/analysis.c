@@ -508,6 +508,8 @@ static void note_entry(struct reading *rd, const struct rec_entry *entry)
 	case VX_REC_END:
 		json_decref(an->end);
 		an->end = rec_entry_json(entry);
+		an->cut = json_object_get(an->end, "cut");
+		an->cut = json_is_object(an->cut) ? an->cut : NULL;
 		break;
 	case VX_REC_VM:
 		note_vm(rd, entry);

@@ -70,6 +70,7 @@ struct analysis {
 	json_t *run;				/* VX_REC_RUN, NULL when the record has none */
 	enum run_mode mode;			/* of it */
 	json_t *end;				/* VX_REC_END, NULL: interrupted */
+	const json_t *cut;			/* of it: {"budget_ms", "not_done": ["stress (in part)", ...]}; NULL: it was not cut */
 	json_t *vm;				/* array of VX_REC_VM, in order */
 	guint64 begin_realtime_ns, end_realtime_ns;
 	struct op_stats op[VX_OP_TYPES];

@@ -275,7 +275,7 @@ void score_without(const struct analysis *an, const struct finding *without, str
 	/* A guest that went, for whatever reason, before the scenario had come to its end proves nothing good. */
 	ret->judged = ret->code != VERDICT_PASSED ||
 		      (an->steps > 0 && an->end && !json_is_true(json_object_get(an->end, "lost")));
-	ret->partial = an->mode != MODE_ALL;
+	ret->partial = an->mode != MODE_ALL || an->cut;
 	ret->readiness = readiness(ret);
 	if (ret->judged)
 		score(an, groups, ret);
@@ -325,5 +325,9 @@ char *verdict_scores(const struct verdict *v)
 
 char *verdict_limits(const struct analysis *an)
 {
-	return g_strdup(run_mode_word(an->mode));
+	const char *mode = run_mode_word(an->mode);
+
+	if (!an->cut)
+		return g_strdup(mode);
+	return g_strdup_printf("%s%scut by its budget", mode ? mode : "", mode ? ", " : "");
 }
