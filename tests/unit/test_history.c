@@ -492,7 +492,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(kept_as_it_was), T(a_killed_run_is_replaced_by_the_whole), T(found_by_what_people_say), T(many_writers_lose_nothing),
 		T(damaged_in_the_middle), T(damaged_at_its_head), T(anothers_and_newer_are_refused), T(an_older_one_is_brought_up),
-		T(comparable_only), cmocka_unit_test(titles_without_what_changes), T(a_findings_life), T(a_rare_one_is_not_gone_at_once),
+		T(comparable_only), cmocka_unit_test(titles_without_what_changes), T(a_findings_life), T(a_finding_begins_between_two_runs),
+		T(a_rare_one_is_not_gone_at_once),
 		cmocka_unit_test(imports_are_checked),
 	};
 
