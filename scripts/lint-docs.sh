@@ -18,7 +18,7 @@ words() { grep -oE '(^|[^[:alnum:]-])--[a-z][a-z0-9-]*' | grep -oE -- '--[a-z0-9
 commands=$("$V" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
 has=$({ echo --help; echo --version; for c in $commands; do "$V" "$c" --help; done; } | words)
 # Of programs that are not vexlab.
-others=$(printf '%s\n' --print --tests | sort -u)
+others=$(printf '%s\n' --logs --print --tests | sort -u)
 
 # page, words: all of them are there, each on its own.
 compare() {

@@ -10,9 +10,12 @@ complain() { printf '  LINT     %s\n' "$1"; bad=1; }
 cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
 	--suppress=missingInclude --suppress=unknownMacro --suppress=nullPointerRedundantCheck -Iinclude -Iuserspace/common \
 	userspace guest/init.c || complain "cppcheck found something"
-for f in scripts/*.sh guest/*.sh tests/*.sh tests/bench/*.sh tests/reliability/*.sh tests/endurance/*.sh tests/leaks/*.sh tests/stability/*.sh tests/regression/*.sh .ci/run; do
+for f in scripts/*.sh guest/*.sh tests/*.sh tests/bench/*.sh tests/reliability/*.sh tests/endurance/*.sh tests/leaks/*.sh tests/stability/*.sh tests/regression/*.sh tests/vm_testing/*.sh .ci/run; do
 	bash -n "$f" || complain "$f does not parse"
 done
+if command -v shellcheck >/dev/null; then
+	shellcheck tests/vm_testing/*.sh || complain "shellcheck found something"
+fi
 # Direction is held by -I; a relative include would walk around it.
 grep -rnE '#include "\.\./' userspace bpf include kmod-probe && complain "includes that go up"
 grep -rnE '[[:space:]]+$' --include='*.[ch]' userspace bpf include kmod-probe tests guest && complain "trailing white space"

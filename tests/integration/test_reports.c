@@ -126,7 +126,7 @@ static void the_command_names_its_formats(void **state)
 	expect_status(&list, 0);
 	expect_says(&list, "openmetrics");
 	expect_status(&wrong, 64);
-	expect_says(&wrong, "there are text, json, html, markdown, junit, ktap, kcidb, openmetrics, trace, csv");
+	expect_says(&wrong, "there are text, json, html, markdown, github, junit, ktap, kcidb, openmetrics, trace, csv");
 	expect_status(&both, 64);
 	expect_status(&nowhere, 74);
 	expect_says(&nowhere, "cannot write /nowhere/x.csv");

@@ -406,6 +406,40 @@ static void a_findings_life(void **state)
 	assert_int_equal(life_now(h, n, TRUE, &told), LIFE_BACK);
 }
 
+/* Since when: the run that had it first, and the one before it that had it not. */
+static void a_finding_begins_between_two_runs(void **state)
+{
+	VX_GUARD(history_close) struct history *h = open_it(HISTORY_WRITE);
+	VX_GUARD(hist_run_free) struct hist_run *now = make(9, "6.12");
+	const struct hist_life *life;
+	guint looked, n;
+
+	for (n = 0; n < 3; n++)
+		with_finding(h, n, FALSE);
+	hist_finding_add(now, "Warning", "WARNING in vexfs_evict")->times = 1;
+	hist_finding_add(now, "Oops", "oops in vexfs_put")->times = 1;
+	{
+		g_autoptr(GPtrArray) lives = lives_of(h, now, &looked, NULL);
+
+		life = g_ptr_array_index(lives, 0);
+		assert_null(life->first);
+		assert_string_equal(life->good, "run-2");
+	}
+	for (; n < 6; n++)
+		with_finding(h, n, n != 4);
+	{
+		g_autoptr(GPtrArray) lives = lives_of(h, now, &looked, NULL);
+
+		assert_int_equal(lives->len, 2);
+		for (n = 0; n < 2; n++) {
+			life = g_ptr_array_index(lives, n);
+			/* The oops is in none of them. */
+			assert_string_equal(life->good, life->first ? "run-2" : "run-5");
+			assert_true(!life->first || !strcmp(life->first, "run-3"));
+		}
+	}
+}
+
 /* One that shows in every third run is neither gone nor back in between. */
 static void a_rare_one_is_not_gone_at_once(void **state)
 {
@@ -458,7 +492,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(kept_as_it_was), T(a_killed_run_is_replaced_by_the_whole), T(found_by_what_people_say), T(many_writers_lose_nothing),
 		T(damaged_in_the_middle), T(damaged_at_its_head), T(anothers_and_newer_are_refused), T(an_older_one_is_brought_up),
-		T(comparable_only), cmocka_unit_test(titles_without_what_changes), T(a_findings_life), T(a_rare_one_is_not_gone_at_once),
+		T(comparable_only), cmocka_unit_test(titles_without_what_changes), T(a_findings_life), T(a_finding_begins_between_two_runs),
+		T(a_rare_one_is_not_gone_at_once),
 		cmocka_unit_test(imports_are_checked),
 	};
 

@@ -176,6 +176,53 @@ static void markdown_stays_in_its_cells(void **state)
 	expect_has(empty, "No findings.");
 }
 
+/* One command a line, whatever a guest says: no property that ends early, no line of its own. */
+static void read_github(const char *text)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	guint i;
+
+	for (i = 0; lines[i] && *lines[i]; i++)
+		if (!g_regex_match_simple("^::(error|warning) (file=[^:,]+,line=\\d+,)?title=[^:,]+::[^\r]+$", lines[i], 0, 0))
+			fail_msg("no command: %s", lines[i]);
+	assert_null(lines[i] ? lines[i + 1] : NULL);
+}
+
+static void github_is_one_command_a_line(void **state)
+{
+	g_autofree char *crash = report_of(make_crash, "github"), *good = report_of(make_good, "github");
+
+	every_run("github", read_github);
+	expect_has(crash, "::error title=BUG%3A unable to handle");
+	expect_has(crash, "Oops, High; since not known: the history has no earlier run like it");
+	expect_has(crash, "; again: vexlab replay ");
+	assert_string_equal(good, "");
+}
+
+/* The last lines of what a terminal shows. */
+static void text_ends_with_what_broke(void **state)
+{
+	g_autofree char *crash = report_of(make_crash, "text"), *good = report_of(make_good, "text"), *with_history = NULL;
+	struct bed bed;
+
+	expect_has(crash, "\n  broke    BUG: unable to handle");
+	expect_has(crash, "\n  since    not known: the history has no earlier run like it\n  fault    the module's\n  again    vexlab replay ");
+	assert_null(strstr(good, "broke"));
+	bed_open(&bed);
+	bed_run(&bed, "ext4");
+	bed_crash(&bed, 20);
+	bed_say(&bed, VX_REC_VM, "{\"event\": \"environment\", \"revision\": \"0123456789abcdef\"}");
+	bed_say(&bed, VX_REC_VM, "{\"event\": \"control\", \"target\": \"ext4\", \"findings\": []}");
+	bed_say(&bed, VX_REC_VM, "{\"event\": \"lives\", \"runs\": 1, \"findings\": [{\"class\": \"Oops\", \"title\": "
+		"\"BUG: unable to handle kernel NULL pointer dereference in vexfs_fill<script>\", \"life\": \"new\", \"here\": true, "
+		"\"with\": 0, \"runs\": 0, \"good\": \"20260101T-ext4\", \"good_revision\": \"fedcba9876543210\"}]}");
+	bed_end(&bed);
+	with_history = bed_report(&bed, "text");
+	bed_close(&bed);
+	expect_has(with_history, "this run (revision 0123456789ab); before it 20260101T-ext4 (revision fedcba987654) had it not\n"
+		   "  fault    the module's: the same scenario on ext4 does not have it\n");
+}
+
 /* ---- test cases -------------------------------------------------------------------------------- */
 
 static void junit_is_xml(void **state)
@@ -345,6 +392,8 @@ int main(void)
 		cmocka_unit_test(html_is_only_what_we_wrote),
 		cmocka_unit_test(html_is_bounded),
 		cmocka_unit_test(markdown_stays_in_its_cells),
+		cmocka_unit_test(github_is_one_command_a_line),
+		cmocka_unit_test(text_ends_with_what_broke),
 		cmocka_unit_test(junit_is_xml),
 		cmocka_unit_test(ktap_is_version_1),
 		cmocka_unit_test(kcidb_is_json),

@@ -52,6 +52,8 @@ static void begin(struct bed *b, GRand *rand)
 	*b = (struct bed){ .rand = rand };
 	b->an.findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
 	b->an.end = below(b, 10) ? json_object() : NULL;
+	b->an.cut = below(b, 6) ? NULL : b->an.end;
+	b->an.mode = below(b, 2) ? MODE_ALL : 1 + below(b, MODE_CRASHES);
 	for (i = 0; i < STEP_GROUPS; i++) {
 		b->an.group[i].done = below(b, 3) ? below(b, 200) : 0;
 		b->an.group[i].failed = b->an.group[i].done ? below(b, (guint)b->an.group[i].done + 1) / (1 + below(b, 20)) : 0;
@@ -211,6 +213,33 @@ static void one_grave(struct bed *b)
 	assert_true(v.judged);
 	assert_true(v.readiness == READINESS_NOT_READY);
 	assert_true(v.code != VERDICT_PASSED);
+}
+
+/* That nothing was found where nobody looked is worth nothing; what was found all the same counts as ever. */
+static void partly(struct bed *b)
+{
+	const gboolean speed = b->an.mode == MODE_PERFORMANCE;
+	struct verdict v, whole;
+
+	score_verdict(&b->an, &v);
+	b->an.mode = MODE_ALL;
+	score_verdict(&b->an, &whole);
+	assert_int_equal(v.code, whole.code);
+	assert_int_equal(v.judged, whole.judged);
+	if (!v.partial || !v.judged)
+		return;
+	assert_true(v.readiness == READINESS_NOT_JUDGED || v.readiness == READINESS_NOT_READY);
+	assert_true(v.overall >= whole.overall - SLACK);
+	assert_true(!speed || v.has_stability == (v.by_concern[CONCERN_STABILITY] + v.by_concern[CONCERN_CRITICAL] > 0));
+	assert_true(!speed || v.has_performance == whole.has_performance);
+	assert_true(speed || (v.stability == whole.stability && v.tests == whole.tests));
+	assert_true(v.has_stability ? v.stability == whole.stability : v.stability == 100);
+	assert_true(v.has_performance ? v.performance == whole.performance : v.performance == 100);
+}
+
+static void test_what_was_not_looked_at_is_not_judged(void **state)
+{
+	each_run(partly);
 }
 
 static void test_high_or_critical_is_never_ready(void **state)
@@ -378,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_a_worse_finding_raises_nothing),
 		cmocka_unit_test(test_a_step_more_that_fails_raises_nothing),
 		cmocka_unit_test(test_slowness_and_failed_recovery_raise_nothing),
+		cmocka_unit_test(test_what_was_not_looked_at_is_not_judged),
 		cmocka_unit_test(test_high_or_critical_is_never_ready),
 		cmocka_unit_test(test_environment_and_noise_do_not_count),
 		cmocka_unit_test(test_more_evidence_narrows),

@@ -46,13 +46,23 @@ char *cmd_lib_path(const char *name)
 	return g_build_filename(here, name, NULL);
 }
 
+static struct log *told;
+
+void cmd_log_interrupt(struct log *log)
+{
+	told = log;
+}
+
 static gboolean interrupted(gpointer data)
 {
 	static int times;
 
 	if (times++)
 		_exit(128 + SIGINT);	/* the next run clears what this one leaves */
-	fprintf(stderr, "\nvexlab: stopping in order; once more to stop at once\n");
+	if (told)
+		log_write(told, LOG_LEVEL_WARNING, "interrupt", NULL, "stopping in order; once more to stop at once");
+	else
+		fprintf(stderr, "\nvexlab: stopping in order; once more to stop at once\n");
 	g_cancellable_cancel(data);
 	return G_SOURCE_CONTINUE;
 }

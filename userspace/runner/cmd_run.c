@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,11 +19,11 @@
 struct options {
 	char *target, *until, *steps, *scenario, *source, *params, *mount_options, *output, *config_file, *cache;
 	char *agent, *kernel, *uri, *ssh, *ssh_key, *ssh_known_hosts, *device, *noise, *handlers, *control, *box, *faults, *operations;
-	char *snapshot, *history;
+	char *snapshot, *history, *budget, *log_format;
 	char **set, **args, **across;
 	gint64 seed;
 	int cycles, warmup, rounds, memory, vcpus;
-	gboolean json, quiet, tcg, cold, no_trace, no_probe, fsmount, force, list, dump, icount;
+	gboolean json, quiet, log_journald, tcg, cold, performance_only, crash_only, no_trace, no_probe, fsmount, force, list, dump, icount;
 };
 
 static void options_clear(struct options *o)
@@ -30,7 +31,7 @@ static void options_clear(struct options *o)
 	char **strings[] = { &o->target, &o->scenario, &o->source, &o->params, &o->mount_options,
 			     &o->output, &o->config_file, &o->cache, &o->agent, &o->kernel, &o->uri,
 			     &o->ssh, &o->ssh_key, &o->ssh_known_hosts, &o->device, &o->noise, &o->handlers, &o->control,
-			     &o->box, &o->faults, &o->operations, &o->snapshot, &o->until, &o->steps, &o->history };
+			     &o->box, &o->faults, &o->operations, &o->snapshot, &o->until, &o->steps, &o->history, &o->budget, &o->log_format };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -40,49 +41,94 @@ static void options_clear(struct options *o)
 	g_strfreev(o->across);
 }
 
-/* ---- progress: one line that changes on a terminal, lines that stay elsewhere ---- */
+/* ---- progress: one line that changes on a terminal, lines that stay elsewhere; and the same as JSON lines, to journald ---- */
 
 struct progress {
-	gboolean tty, quiet;
+	struct log *log;
+	gboolean tty, json;
 	gint64 last;
 	gboolean midline;
 };
-
-static void say(void *ctx, const char *text)
-{
-	struct progress *p = ctx;
-	g_autofree char *safe = report_printable(text);
-
-	if (p->quiet)
-		return;
-	fprintf(stderr, "%s  %s\n", p->midline ? "\r\033[K" : "", safe);
-	p->midline = FALSE;
-}
-
-static void tick(void *ctx, const char *text, unsigned int done, unsigned int all)
-{
-	struct progress *p = ctx;
-	g_autofree char *safe = report_printable(text);
-	gint64 now = g_get_monotonic_time();
-	gboolean end = all && done == all;
-
-	if (p->quiet || (now - p->last < (p->tty ? 100000 : 2000000) && !end))
-		return;
-	p->last = now;
-	if (p->tty) {
-		fprintf(stderr, "\r\033[K  %.100s", safe);
-		p->midline = TRUE;
-	} else {
-		fprintf(stderr, "  %s\n", safe);
-	}
-	fflush(stderr);
-}
 
 static void end_line(struct progress *p)
 {
 	if (p->midline)
 		fputs("\r\033[K", stderr);
 	p->midline = FALSE;
+}
+
+/* Of what befalls the run, people read at its end. */
+static void write_text(void *ctx, const struct log_entry *entry)
+{
+	const gboolean tick = !strcmp(entry->event, "progress");
+	g_autofree char *safe = report_printable(entry->message);
+	struct progress *p = ctx;
+
+	if (!tick && strcmp(entry->event, "message"))
+		return;
+	end_line(p);
+	p->midline = tick && p->tty;
+	fprintf(stderr, p->midline ? "  %.100s" : "  %s\n", safe);
+	fflush(stderr);
+}
+
+static void say(void *ctx, const char *text)
+{
+	struct progress *p = ctx;
+
+	log_write(p->log, LOG_LEVEL_NOTICE, "message", NULL, "%s", text);
+}
+
+static void tick(void *ctx, const char *text, unsigned int done, unsigned int all)
+{
+	struct progress *p = ctx;
+	gint64 now = g_get_monotonic_time();
+	gboolean end = all && done == all;
+
+	if (now - p->last < (p->tty ? 100000 : 2000000) && !end)
+		return;
+	p->last = now;
+	log_write(p->log, LOG_LEVEL_DEBUG, "progress", json_pack("{s:i, s:i}", "done", (int)done, "all", (int)all), "%s", text);
+}
+
+static gboolean open_log(const struct options *o, struct progress *p, GError **error)
+{
+	const char *format = o->log_format ? o->log_format : "text";
+
+	p->json = !strcmp(format, "json");
+	p->tty = !p->json && isatty(STDERR_FILENO);
+	p->log = log_new();
+	if (!p->json && strcmp(format, "text")) {
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--log-format is text or json, not %s", format);
+		return FALSE;
+	}
+	if (p->json)
+		log_add_json(p->log, stderr);
+	else if (!o->quiet)
+		log_add(p->log, write_text, p);
+	if (p->json)
+		cmd_log_interrupt(p->log);
+	return !o->log_journald || log_add_journald(p->log, error);
+}
+
+static int fail(struct progress *p, const GError *error)
+{
+	const gboolean interrupted = g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+	const int code = interrupted ? 128 + SIGINT : vx_error_exit_code(error);
+
+	end_line(p);
+	log_write(p->log, LOG_LEVEL_ERROR, "error", json_pack("{s:i}", "exit_code", code), "%s", error->message);
+	return p->json ? code : cmd_fail("run", error);
+}
+
+static void tell_verdict(struct progress *p, const struct run_outcome *out, int code)
+{
+	const struct verdict *v = &out->verdict;
+
+	log_write(p->log, !code ? LOG_LEVEL_NOTICE : code == VERDICT_PERFORMANCE ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "verdict",
+		  json_pack("{s:i, s:s, s:s, s:o, s:f}", "exit_code", code, "result", verdict_result(v), "readiness", verdict_readiness(v),
+			    "score", v->judged ? json_real(v->overall) : json_null(), "seconds", out->seconds),
+		  "%s%s", out->interrupted ? "interrupted; what was seen until then: " : "", verdict_result(v));
 }
 
 /* ---- options ------------------------------------------------------------------------ */
@@ -101,6 +147,16 @@ static gboolean set_number(struct config *config, const char *option, const char
 	return FALSE;
 }
 
+static gboolean set_budget(const struct options *o, struct config *config, GError **error)
+{
+	g_autofree char *text = o->budget ? g_strconcat("scenario.budget=", o->budget, NULL) : NULL;
+
+	if (!text || config_set(config, text, error))
+		return TRUE;
+	g_prefix_error(error, "--budget: ");
+	return FALSE;
+}
+
 static gboolean make_config(const struct options *o, struct config *config, GError **error)
 {
 	guint i;
@@ -115,7 +171,8 @@ static gboolean make_config(const struct options *o, struct config *config, GErr
 	       set_number(config, "--warmup", "scenario.warmup", o->warmup, error) &&
 	       set_number(config, "--rounds", "scenario.rounds", o->rounds, error) &&
 	       set_number(config, "--memory", "vm.memory_mib", o->memory, error) &&
-	       set_number(config, "--vcpus", "vm.vcpus", o->vcpus, error);
+	       set_number(config, "--vcpus", "vm.vcpus", o->vcpus, error) &&
+	       set_budget(o, config, error);
 }
 
 /* "user@host:port" into its pieces; `buf` owns the strings. */
@@ -184,8 +241,11 @@ static int list_all(void)
 	return 0;
 }
 
-static int finish(const struct options *o, const struct run_outcome *out)
+static int finish(const struct options *o, struct progress *progress, const struct run_outcome *out)
 {
+	const int code = out->interrupted ? 128 + SIGINT : out->verdict.judged ? (int)out->verdict.code : EX_UNAVAILABLE;
+
+	tell_verdict(progress, out, code);
 	if (o->json) {
 		json_t *json = report_comprehensive(out->analysis, &out->verdict);
 
@@ -200,11 +260,9 @@ static int finish(const struct options *o, const struct run_outcome *out)
 		fputs(text, stdout);
 		printf("  files    %s (%.1f s in all)\n", out->dir, out->seconds);
 	}
-	if (out->interrupted) {
+	if (out->interrupted && !progress->json)
 		fprintf(stderr, "vexlab run: interrupted; what was seen until then is above\n");
-		return 130;
-	}
-	return out->verdict.judged ? (int)out->verdict.code : EX_UNAVAILABLE;
+	return code;
 }
 
 static gboolean parse_box(const char *word, enum vm_box *ret, GError **error)
@@ -247,6 +305,24 @@ static gboolean check_snapshot(struct options *o, GError **error)
 	return o->target || (o->target = snapshot_target(o->cache, o->snapshot, error));
 }
 
+/* Latency and crashes are looked for in different ways; who wants one need not pay for the other. */
+static gboolean check_mode(struct options *o, enum run_mode *ret, GError **error)
+{
+	*ret = o->performance_only ? MODE_PERFORMANCE : o->crash_only ? MODE_CRASHES : MODE_ALL;
+	if (o->performance_only && (o->crash_only || o->no_trace)) {
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--performance-only does not go with %s",
+			    o->crash_only ? "--crash-detection-only: leave both out to have both" : "--no-trace: there would be nothing to judge");
+		return FALSE;
+	}
+	if (o->performance_only) {
+		/* A snapshot has the module in it, or has it not. */
+		o->no_probe = !o->snapshot;
+		g_free(o->control);
+		o->control = g_strdup("none");
+	}
+	return TRUE;
+}
+
 static int run(struct options *o, struct progress *progress)
 {
 	g_autofree char *probe = cmd_lib_path("kmod-probe"), *scenarios = cmd_lib_path("scenarios");
@@ -257,27 +333,30 @@ static int run(struct options *o, struct progress *progress)
 	RUN_OUTCOME_CLEAR struct run_outcome outcome = { 0 };
 	struct config_machine machine;
 	enum vm_box box = VM_BOX_SHMEM;
+	enum run_mode mode;
 	g_autoptr(GError) error = NULL;
 	struct run_request req = { 0 };
 	struct ssh_config ssh;
 	struct config config;
 
+	if (!open_log(o, progress, &error))
+		return fail(progress, error);
 	if (o->seed < 0) {
 		g_set_error(&error, VX_ERROR, VX_ERROR_USAGE, "--seed is a number from 1 up");
-		return cmd_fail("run", error);
+		return fail(progress, error);
 	}
 	if (!cmd_check_across(o->across, &error))
-		return cmd_fail("run", error);
-	if (o->snapshot && !check_snapshot(o, &error))
-		return cmd_fail("run", error);
+		return fail(progress, error);
+	if ((o->snapshot && !check_snapshot(o, &error)) || !check_mode(o, &mode, &error))
+		return fail(progress, error);
 	target = target_load(o->target ? o->target : "ext4", dirs, &error);
 	if (target && strcmp(o->control, "none") && !(control = target_load(o->control, dirs, &error)))
-		return cmd_fail("run", error);
+		return fail(progress, error);
 	if (!target || !make_config(o, &config, &error) ||
 	    !parse_box(o->box, &box, &error) ||
 	    (o->noise && !(noise = noise_load(o->noise, &error))) ||
 	    (o->ssh && !parse_ssh(o, &ssh, &ssh_words, &error)))
-		return cmd_fail("run", error);
+		return fail(progress, error);
 	config_machine_probe(&machine);
 	clamped = config_clamp_to_machine(&config, &machine);
 	if (clamped && !o->snapshot)
@@ -285,7 +364,7 @@ static int run(struct options *o, struct progress *progress)
 	req = (struct run_request){
 		.config = &config, .target = target, .control = control, .scenario = o->scenario,
 		.scenario_dir = scenarios,
-		.seed = (guint64)o->seed, .args = o->args, .until = o->until, .steps = o->steps,
+		.mode = mode, .seed = (guint64)o->seed, .args = o->args, .until = o->until, .steps = o->steps,
 		.source = o->source, .module_params = o->params,
 		.mount_options = o->mount_options, .outdir = o->output, .cachedir = o->cache,
 		.agent = o->agent, .kernel_release = o->kernel, .uri = o->uri,
@@ -295,17 +374,15 @@ static int run(struct options *o, struct progress *progress)
 		.new_mount_api = o->fsmount, .ssh = o->ssh ? &ssh : NULL, .device = o->device, .noise = noise,
 		.dump = o->dump, .snapshot = o->snapshot,
 		.handlers = o->handlers, .faults = o->faults, .operations = o->operations,
-		.progress = { say, tick, progress }, .cancellable = cmd_cancellable(),
+		.progress = { say, tick, progress }, .log = progress->log, .cancellable = cmd_cancellable(),
 	};
 	cmd_guard(o->cache);
-	if (!run_execute(&req, &outcome, &error)) {
-		end_line(progress);
-		return cmd_fail("run", error);
-	}
+	if (!run_execute(&req, &outcome, &error))
+		return fail(progress, error);
 	end_line(progress);
-	if (!outcome.interrupted)
+	if (!outcome.interrupted && !outcome.analysis->cut)
 		cmd_retry(&(struct retry){ config.retry, req.history, o->output, o->cache, o->agent, say, progress }, &outcome);
-	return finish(o, &outcome);
+	return finish(o, progress, &outcome);
 }
 
 static void defaults(struct options *o)
@@ -313,7 +390,7 @@ static void defaults(struct options *o)
 	if (!o->control)
 		o->control = g_strdup("ext4");
 	if (!o->scenario)
-		o->scenario = g_strdup("mount-cycles");
+		o->scenario = g_strdup(o->crash_only ? "stability" : "mount-cycles");
 	if (!o->output)
 		o->output = g_strdup("runs");
 	if (!o->history)
@@ -334,7 +411,7 @@ int cmd_run(int argc, char **argv)
 	struct options o = { .cycles = -1, .warmup = -1, .rounds = -1, .memory = -1, .vcpus = -1 };
 	const GOptionEntry entries[] = {
 		STR("target", target, "Filesystem under test: a name or a YAML file (ext4)", "NAME"),
-		STR("scenario", scenario, "What to do with it: a name or a YAML file (mount-cycles)", "NAME"),
+		STR("scenario", scenario, "What to do with it: a name or a YAML file (mount-cycles; with --crash-detection-only stability)", "NAME"),
 		STR("source", source, "Source folder of a target that is built", "DIR"),
 		INT("cycles", cycles, "Measured cycles; of a leak hunt, those of its first round (100)", "N"),
 		INT("warmup", warmup, "Cycles before them (5)", "N"),
@@ -344,6 +421,8 @@ int cmd_run(int argc, char **argv)
 		STR("faults", faults, "Scenario faults: only these (all)", "oops@write,..."),
 		STR("operations", operations, "Scenario file-operations: only these, or these groups (all)", "map,rename,..."),
 		FLAG("fsmount", fsmount, "Mount by fsopen, fsconfig, fsmount, move_mount"),
+		FLAG("performance-only", performance_only, "Only latency: no vexprobe, no control run; a crash that comes is told all the same"),
+		FLAG("crash-detection-only", crash_only, "Only crashes, hangs, failures: no latency is traced, performance is not judged"),
 		FLAG("no-trace", no_trace, "Attach no probes: only the agent's own clock"),
 		FLAG("no-probe-module", no_probe, "Without vexprobe: a panic's last events, registers and stack stay behind"),
 		STR("black-box", box, "How they get out of a panic: shmem, port or none (shmem)", "HOW"),
@@ -352,9 +431,12 @@ int cmd_run(int argc, char **argv)
 		{ "across", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.across, "Compare with runs that differ in this, as in --across module_params", "KEY" },
 		FLAG("json", json, "Print the whole report as JSON on stdout"),
 		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress on stderr", NULL },
+		STR("log-format", log_format, "Progress and events on stderr as text, or as JSON lines (text)", "text|json"),
+		FLAG("log-journald", log_journald, "The same to journald, too"),
 		STR("config", config_file, "Settings from a YAML file", "FILE"),
 		{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.set, "One setting, as in the file", "KEY=VALUE" },
 		{ "arg", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.args, "One argument of a scenario that takes some", "KEY=VALUE" },
+		STR("budget", budget, "Time for the whole run, as in 15m: used up, it ends in order, and tells what it has not done", "TIME"),
 		STR("steps", steps, "Only these steps of the scenario, by name", "NAME,..."),
 		STR("until", until, "End with the first finding whose title matches this regular expression", "REGEX"),
 		{ "seed", 0, 0, G_OPTION_ARG_INT64, &o.seed, "Of all that is done by chance: the same does the same (drawn, and told)", "N" },
@@ -382,7 +464,7 @@ int cmd_run(int argc, char **argv)
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 	g_autoptr(GError) error = NULL;
-	struct progress progress;
+	struct progress progress = { 0 };
 	int code;
 
 	g_option_context_set_summary(context, "Boots a guest, drives a filesystem through a scenario, judges it.");
@@ -397,8 +479,8 @@ int cmd_run(int argc, char **argv)
 		return EX_USAGE;
 	}
 	defaults(&o);
-	progress = (struct progress){ .tty = isatty(STDERR_FILENO), .quiet = o.quiet };
 	code = o.list ? list_all() : run(&o, &progress);
+	log_free(progress.log);
 	options_clear(&o);
 	return code;
 }

@@ -8,7 +8,7 @@
 /* What the figures hang on beside the module itself, which is what is looked at. */
 static const char *const class_keys[] = {
 	"target", "scenario", "arguments", "mount_api", "mount_options", "module_params", "kernel", "accel", "cpu", "cpus",
-	"clock", "qemu", "libvirt", "memory_mib", "vcpus", "guest", "traced", "probe", "agent", NULL
+	"clock", "qemu", "libvirt", "memory_mib", "vcpus", "guest", "traced", "mode", "probe", "agent", NULL
 };
 
 const char *const *hist_class_keys(void)
@@ -206,7 +206,7 @@ static json_t *environment_of(const struct analysis *an)
 {
 	static const char *const of_run[] = {
 		"target", "scenario", "mount_api", "mount_options", "module_params", "kernel", "accel", "memory_mib", "vcpus",
-		"guest", "traced", "module", "source", "seed", "cycles", "warmup",
+		"guest", "traced", "mode", "module", "source", "seed", "cycles", "warmup",
 	};
 	static const char *const noted[] = {
 		"clock", "cpu", "cpus", "qemu", "libvirt", "vexlab", "revision", "build_id", "load", "arguments", "probe",
@@ -334,7 +334,7 @@ struct hist_run *hist_run_from(const char *dir, const struct analysis *an, const
 	json_decref(run->env);
 	run->env = environment_of(an);
 	run->uid = uid_of(run);
-	run->complete = an->end != NULL;
+	run->complete = an->end && !an->cut;
 	run->judged = v->judged;
 	run->verdict = v->code;
 	run->overall = v->overall;

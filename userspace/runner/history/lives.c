@@ -36,6 +36,9 @@ static void life_free(gpointer data)
 	g_free(life->class);
 	g_free(life->title);
 	g_free(life->first);
+	g_free(life->first_revision);
+	g_free(life->good);
+	g_free(life->good_revision);
 	g_free(life);
 }
 
@@ -79,6 +82,25 @@ static void note_run(GHashTable *lives, const struct hist_run *run, guint back)
 		life->runs = back + 1;
 		g_free(life->first);
 		life->first = g_strdup(run->name);
+		g_free(life->first_revision);
+		life->first_revision = g_strdup(hist_word(run->env, "revision"));
+		g_clear_pointer(&life->good, g_free);
+		g_clear_pointer(&life->good_revision, g_free);
+	}
+}
+
+/* Of those whose first run so far came just after this one, which has it not. */
+static void note_good(GHashTable *lives, const struct hist_run *run, guint back)
+{
+	struct hist_life *life;
+	GHashTableIter iter;
+
+	g_hash_table_iter_init(&iter, lives);
+	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&life)) {
+		if (life->runs != back)
+			continue;
+		life->good = g_strdup(run->name);
+		life->good_revision = g_strdup(hist_word(run->env, "revision"));
 	}
 }
 
@@ -151,6 +173,7 @@ GPtrArray *lives_of(struct history *h, const struct hist_run *run, guint *looked
 			return NULL;
 		}
 		note_run(table, other, i);
+		note_good(table, other, i);
 	}
 	*looked = ids->len;
 	return collect(table);
@@ -164,10 +187,11 @@ json_t *lives_json(const GPtrArray *lives, guint looked)
 	for (i = 0; i < lives->len; i++) {
 		const struct hist_life *life = g_ptr_array_index(lives, i);
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:f, s:s?, s:i, s:i, s:s?}",
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:f, s:s?, s:s?, s:s?, s:s?, s:i, s:i, s:s?}",
 			"class", life->class, "title", life->title, "severity", severity_name(life->severity),
 			"life", life_name(life->life), "here", (int)life->here, "runs", (int)life->runs, "with", (int)life->with,
-			"since", (int)life->since, "rate", life->rate, "first", life->first, "attempts", (int)life->attempts,
+			"since", (int)life->since, "rate", life->rate, "first", life->first,
+			"first_revision", life->first_revision, "good", life->good, "good_revision", life->good_revision, "attempts", (int)life->attempts,
 			"seen", (int)life->seen, "again", life_again(life->attempts, life->seen)));
 	}
 	return json_pack("{s:i, s:o}", "runs", (int)looked, "findings", list);

@@ -27,6 +27,8 @@ struct hist_life {
 	guint since;			/* runs before this one after the last that had it */
 	double rate;			/* of runs that have it, from its first on */
 	char *first;			/* name of the first run that had it, of those looked at; NULL: none before this one */
+	char *first_revision;		/* of its source, "" when it is not known */
+	char *good, *good_revision;	/* the run before `first`, or before this one if that is the first: it had it not; NULL: none is known */
 	guint attempts, seen;		/* tried again, in all runs; and came back */
 };
 

@@ -61,7 +61,7 @@ json_t *report_assessment(const struct analysis *an, const struct verdict *v)
 		"overall_score", score_json(v->judged, v->overall), "overall_score_95", span_json(v->judged, &v->overall_span),
 		"test_score", score_json(v->judged && v->has_tests, v->tests),
 		"uncertainty", json_pack("{s:o, s:o, s:o, s:f, s:I}",
-			"stability_95", span_json(v->judged, &v->stability_span),
+			"stability_95", span_json(v->judged && v->has_stability, &v->stability_span),
 			"tests_95", span_json(v->judged && v->has_tests, &v->tests_span),
 			"performance_95", span_json(v->judged && v->has_performance, &v->performance_span),
 			"unseen_crash_share", v->unseen, "units", (json_int_t)v->work),

@@ -72,6 +72,8 @@ static void add_run(GPtrArray *cases, const struct report_view *view)
 	if (!an->end)
 		case_fails(one, CASE_ERROR, "Interrupted", g_strdup_printf("the run was interrupted%s%s",
 			   broken_off(an) ? ": " : "", broken_off(an) ? broken_off(an) : ""));
+	else if (an->cut)
+		case_fails(one, CASE_SKIPPED, "Budget", g_strdup("its budget was used up: what is not told of was not done"));
 	else if (!an->steps)
 		case_fails(one, CASE_ERROR, "NothingRun", g_strdup("nothing of the target was run"));
 	if (!an->measurements)

@@ -11,7 +11,7 @@
 
 enum case_result {
 	CASE_PASSED,
-	CASE_SKIPPED,		/* known noise */
+	CASE_SKIPPED,		/* known noise, or cut by the budget */
 	CASE_FAILED,
 	CASE_ERROR,		/* the environment's or the run's own failure: no verdict on the target */
 	CASE_RESULTS,

@@ -27,6 +27,7 @@ static const struct report_format formats[] = {
 	{ "json", NULL, "all of it, as comprehensive_report.json", format_json },
 	{ "html", "report.html", "one page for people, with its pictures; needs nothing else", format_html },
 	{ "markdown", NULL, "a summary for a pull request", format_markdown },
+	{ "github", NULL, "annotations for a job of GitHub Actions, one for each different finding", format_github },
 	{ "junit", "junit.xml", "test cases for CI (JUnit XML, as xfstests has it)", format_junit },
 	{ "ktap", NULL, "test cases as the kernel's own tests tell them (KTAP version 1)", format_ktap },
 	{ "kcidb", NULL, "for KernelCI's database (KCIDB JSON 5.3)", format_kcidb },

@@ -40,6 +40,7 @@ gboolean report_format_write(const char *dir, const struct analysis *an, const s
 
 /* One file each. */
 void format_html(GString *out, const struct report_view *view);
+void format_github(GString *out, const struct report_view *view);
 void format_junit(GString *out, const struct report_view *view);
 void format_ktap(GString *out, const struct report_view *view);
 void format_kcidb(GString *out, const struct report_view *view);

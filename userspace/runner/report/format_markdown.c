@@ -25,23 +25,26 @@ static void row(GString *out, const char *key, const char *value)
 static void head(GString *out, const struct report_view *view)
 {
 	const struct analysis *an = view->an;
-	g_autofree char *advice = verdict_recommendation(view->v, an);
+	g_autofree char *advice = verdict_recommendation(view->v, an), *limits = verdict_limits(an);
 	g_autofree char *steps = g_strdup_printf("%" G_GUINT64_FORMAT " of the target, %" G_GUINT64_FORMAT " failed",
 						 an->steps, an->steps_failed);
 
 	g_string_append_printf(out, "### %s vexlab: %s", sign(view->v), verdict_result(view->v));
+	if (limits)
+		g_string_append_printf(out, " (%s)", limits);
 	if (view->v->judged)
-		g_string_append_printf(out, ", score %.0f, %s", view->v->overall, verdict_readiness(view->v));
+		g_string_append_printf(out, ", score %.0f, %s%s", view->v->overall,
+				       view->v->readiness == READINESS_NOT_JUDGED ? "readiness " : "", verdict_readiness(view->v));
 	g_string_append(out, "\n\n| | |\n|---|---|\n");
 	row(out, "target", analysis_run_word(an, "target", "?"));
 	row(out, "scenario", analysis_run_word(an, "scenario", "?"));
 	row(out, "kernel", analysis_run_word(an, "kernel", "?"));
 	row(out, "steps", steps);
 	if (view->v->judged) {
-		g_autofree char *scores = g_strdup_printf("stability %.0f, tests %.0f, performance %.0f; exit code %d",
-							  view->v->stability, view->v->tests, view->v->performance, view->v->code);
+		g_autofree char *scores = verdict_scores(view->v);
+		g_autofree char *text = g_strdup_printf("%s; exit code %d", scores, view->v->code);
 
-		row(out, "scores", scores);
+		row(out, "scores", text);
 	}
 	if (an->recoveries) {
 		g_autofree char *times = g_strdup_printf("brought back %u times in %u attempts", an->recovered, an->recoveries);

@@ -86,9 +86,9 @@ static void info(GString *out, const struct report_view *view)
 /* A run that is not judged has no score, not a score of 0. */
 static void scores(GString *out, const struct report_view *view)
 {
-	const struct { const char *name; double value; } parts[] = {
-		{ "overall", view->v->overall }, { "stability", view->v->stability },
-		{ "tests", view->v->tests }, { "performance", view->v->performance },
+	const struct { const char *name; gboolean has; double value; } parts[] = {
+		{ "overall", TRUE, view->v->overall }, { "stability", view->v->has_stability, view->v->stability },
+		{ "tests", view->v->has_tests, view->v->tests }, { "performance", view->v->has_performance, view->v->performance },
 	};
 	guint i;
 
@@ -97,6 +97,8 @@ static void scores(GString *out, const struct report_view *view)
 	gauge(out, view, "vexlab_run_exit_code", NULL, "Exit code of the run.", view->v->code);
 	family(out, "vexlab_score", "gauge", NULL, "Score of the run, from 0 to 100.");
 	for (i = 0; i < G_N_ELEMENTS(parts); i++) {
+		if (!parts[i].has)
+			continue;
 		g_string_append(out, "vexlab_score");
 		open_labels(out, view);
 		label(out, "part", parts[i].name);

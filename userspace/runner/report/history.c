@@ -2,9 +2,11 @@
 /* What earlier runs say of this one, as its record has it. */
 #include <string.h>
 
+#include "entry.h"
 #include "report.h"
 
 #define LIVES_TOLD	8u
+#define REVISION_TOLD	12
 
 static const char *word(const json_t *json, const char *key)
 {
@@ -103,4 +105,54 @@ json_t *report_history(const struct analysis *an)
 	if (!comparison && !findings)
 		return NULL;
 	return json_pack("{s:O?, s:O?}", "comparison", comparison, "lives", findings);
+}
+
+static const json_t *life_of(const json_t *lives, const struct finding *finding)
+{
+	g_autofree char *key = hist_key(finding_class_name(finding->class), finding->title);
+	const json_t *list = json_object_get(lives, "findings"), *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		g_autofree char *other = hist_key(word(one, "class"), word(one, "title"));
+
+		if (!strcmp(key, other))
+			return one;
+	}
+	return NULL;
+}
+
+/* "20261128T031427Z-vexfs (revision 3f2a9c1)". */
+static void add_run(GString *out, const char *name, const char *revision)
+{
+	g_autofree char *safe = report_printable(name), *at = report_printable(revision);
+
+	g_string_append(out, safe);
+	if (*at)
+		g_string_append_printf(out, " (revision %.*s)", REVISION_TOLD, at);
+}
+
+char *report_since_text(const struct analysis *an, const struct finding *finding)
+{
+	const json_t *lives = analysis_vm_event(an, "lives"), *life = life_of(lives, finding);
+	const char *here = word(analysis_vm_event(an, "environment"), "revision");
+	const gboolean had_not = *word(life, "good") != '\0';
+	GString *out = g_string_new(NULL);
+
+	if (number(life, "with")) {
+		add_run(out, word(life, "first"), word(life, "first_revision"));
+		g_string_append_printf(out, ", in %d of %d runs from it on", number(life, "with"), number(life, "runs"));
+	} else if (had_not) {
+		g_string_append(out, "this run");
+		if (*here)
+			g_string_append_printf(out, " (revision %.*s)", REVISION_TOLD, here);
+	} else {
+		g_string_append(out, "not known: the history has no earlier run like it");
+	}
+	if (had_not) {
+		g_string_append(out, "; before it ");
+		add_run(out, word(life, "good"), word(life, "good_revision"));
+		g_string_append(out, " had it not");
+	}
+	return g_string_free(out, FALSE);
 }

@@ -36,20 +36,22 @@ static void title(GString *out, const struct report_view *view)
 {
 	const struct chronicle *chron = view->chron;
 	g_autofree char *ready = g_strdup(verdict_readiness(view->v));
+	g_autofree char *scores = verdict_scores(view->v), *limits = verdict_limits(view->an);
 	char when[32];
 
 	ready[0] = g_ascii_toupper(ready[0]);
 	g_string_append_printf(out, "<div><h1>%s", ready);
-	if (view->v->judged && view->v->code != VERDICT_PASSED)
+	if (view->v->judged && (view->v->code != VERDICT_PASSED || view->v->partial))
 		g_string_append_printf(out, ": %s", verdict_result(view->v));
+	if (limits)
+		g_string_append_printf(out, " (%s)", limits);
 	g_string_append(out, "</h1>\n<p class=\"what\">");
 	text_xml_printf(out, "%s on %s, kernel %s", analysis_run_word(view->an, "scenario", "?"),
 			analysis_run_word(view->an, "target", "?"), analysis_run_word(view->an, "kernel", "?"));
 	g_string_append_printf(out, "<br>%.19s UTC, %.1f s", text_time(when, sizeof(when), chron->begin_ns),
 			       html_seconds(view, chron->end_ns));
 	if (view->v->judged)
-		g_string_append_printf(out, ", exit code %d. Scores: stability %.0f, tests %.0f, performance %.0f", view->v->code,
-				       view->v->stability, view->v->tests, view->v->performance);
+		g_string_append_printf(out, ", exit code %d. Scores: %s", view->v->code, scores);
 	g_string_append(out, "</p></div>");
 }
 

@@ -146,7 +146,7 @@ static json_t *crash_json(const struct analysis *an, const struct verdict *v)
 		"bug_count", (int)bugs, "hangs", (int)hangs, "memory_leaks", (int)leaks,
 		"other_events", (int)(all - panics - oopses - bugs - hangs - leaks),
 		"recovery_attempts", (int)an->recoveries, "successful_recoveries", (int)an->recovered,
-		"stability_score", v->judged ? json_real(v->stability) : json_null());
+		"stability_score", v->judged && v->has_stability ? json_real(v->stability) : json_null());
 }
 
 static json_t *performance_json(const struct analysis *an, const struct verdict *v)
@@ -188,12 +188,14 @@ json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 	json_t *file_operations = report_file_operations(an), *history = report_history(an), *oracle = report_oracle(an);
 	json_t *json = json_object();
 
-	json_object_set_new(json, "test_execution", json_pack("{s:o, s:f, s:s, s:b, s:i}",
+	json_object_set_new(json, "test_execution", json_pack("{s:o, s:f, s:s, s:s?, s:b, s:i}",
 		"timestamp", timestamp_json(an->begin_realtime_ns),
 		"duration_seconds",
 		(double)(an->end_realtime_ns - an->begin_realtime_ns) / 1e9,
-		"test_result", verdict_result(v), "complete", an->end != NULL,
+		"test_result", verdict_result(v), "mode", run_mode_word(an->mode), "complete", an->end && !an->cut,
 		"exit_code", (int)v->code));
+	if (an->cut)
+		json_object_set(json_object_get(json, "test_execution"), "cut", (json_t *)an->cut);
 	json_object_set_new(json, "crash_detection", crash_json(an, v));
 	json_object_set_new(json, "performance_monitoring", performance_json(an, v));
 	json_object_set_new(json, "overall_assessment", report_assessment(an, v));

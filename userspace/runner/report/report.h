@@ -47,6 +47,8 @@ char *report_leaks_folded(const struct analysis *an);
 json_t *report_history(const struct analysis *an);
 /* The same as lines for a terminal, "" when there are none. Caller frees. */
 char *report_history_text(const struct analysis *an);
+/* Since when a finding is there, and whether the run before had it; one line. Caller frees. */
+char *report_since_text(const struct analysis *an, const struct finding *finding);
 /* Scores with what they are worth, readiness with its reasons, recommendations. New reference; lines; caller frees. */
 json_t *report_assessment(const struct analysis *an, const struct verdict *verdict);
 char *report_assessment_text(const struct analysis *an, const struct verdict *verdict);

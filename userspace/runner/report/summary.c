@@ -5,6 +5,7 @@
 #include "event.h"
 #include "evidence.h"
 #include "report.h"
+#include "text.h"
 
 #define FINDINGS_TOLD	10u	/* different ones */
 #define LINES_TOLD	6u	/* of each */
@@ -269,17 +270,19 @@ static void different_findings(GString *out, const struct analysis *an)
 		g_string_append_printf(out, "  ... %u findings more\n", more);
 }
 
-static void verdict_line(GString *out, const struct verdict *v, gboolean colour)
+static void verdict_line(GString *out, const struct analysis *an, const struct verdict *v, gboolean colour)
 {
 	const char *on = !colour ? "" : v->judged && v->code == VERDICT_PASSED ? "\033[32m" :
 		"\033[31m";
+	g_autofree char *scores = verdict_scores(v), *limits = verdict_limits(an);
 
 	g_string_append_printf(out, "\n  verdict  %s%s%s", on, verdict_result(v),
 			       colour ? "\033[0m" : "");
+	if (limits)
+		g_string_append_printf(out, " (%s)", limits);
 	if (v->judged)
-		g_string_append_printf(out, ": %s, score %.0f (stability %.0f, tests %.0f, "
-				       "performance %.0f), exit %d", verdict_readiness(v), v->overall,
-				       v->stability, v->tests, v->performance, v->code);
+		g_string_append_printf(out, ": %s%s, score %.0f (%s), exit %d", v->readiness == READINESS_NOT_JUDGED ? "readiness " : "",
+				       verdict_readiness(v), v->overall, scores, v->code);
 	g_string_append_c(out, '\n');
 }
 
@@ -297,16 +300,39 @@ static void broken_off(GString *out, const struct analysis *an)
 	}
 }
 
-/* A relative path as it was given, for it is to be typed again. */
-static void again_line(GString *out, const struct analysis *an, const char *dir)
+/* Whose it is, and how that is known. */
+static void fault_line(GString *out, const struct analysis *an, const struct finding *finding)
+{
+	const json_t *control = analysis_vm_event(an, "control");
+	const char *target = json_string_value(json_object_get(control, "target"));
+
+	g_string_append_printf(out, "  fault    the %s's", blame_name(finding->blame));
+	if (target && !json_is_string(json_object_get(control, "why"))) {
+		g_autofree char *safe = report_printable(target);
+
+		g_string_append_printf(out, ": the same scenario on %s does not have it", safe);
+	}
+	g_string_append_c(out, '\n');
+}
+
+/* The last screen of a log that is read in the night: what broke, since when, whose fault, how to see it again. */
+static void what_broke(GString *out, const struct analysis *an, const char *dir)
 {
 	const struct finding *finding = verdict_finding(an);
-	const guint number = finding ? evidence_number(finding) : 0;
-	g_autofree char *plain = report_printable(dir), *quoted = g_shell_quote(plain);
+	g_autofree char *again = finding ? text_replay(dir, finding) : NULL;
+	g_autofree char *title = finding ? report_printable(finding->title) : NULL;
+	g_autofree char *since = finding ? report_since_text(an, finding) : NULL;
+	g_autofree char *location = finding && finding->location ? report_printable(finding->location) : NULL;
 
-	if (number)
-		g_string_append_printf(out, "  again    vexlab replay %s %u\n",
-				       strpbrk(plain, " '\"$&;|<>()*?[]\\`~#!{}") ? quoted : plain, number);
+	if (!finding)
+		return;
+	g_string_append_printf(out, "\n  broke    %s (%s, %s", title, finding_class_name(finding->class), severity_name(finding->severity));
+	if (finding->cycle)
+		g_string_append_printf(out, ", cycle %" G_GUINT64_FORMAT, finding->cycle);
+	g_string_append_printf(out, ")%s%s\n  since    %s\n", location ? " at " : "", location ? location : "", since);
+	fault_line(out, an, finding);
+	if (again)
+		g_string_append_printf(out, "  again    %s\n", again);
 }
 
 char *report_summary(const char *dir, const struct analysis *an, const struct verdict *v, gboolean colour)
@@ -354,11 +380,11 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 		g_string_append_printf(out, "  evidence %u folders; %u more findings have none, being repetitions or too many\n",
 				       folders, left_out);
 	g_string_append(out, history);
-	verdict_line(out, v, colour);
+	verdict_line(out, an, v, colour);
 	g_string_append(out, assessment);
 	if (!v->judged || !verdict_finding(an))
 		g_string_append_printf(out, "  next     %s\n", safe);
-	again_line(out, an, dir);
+	what_broke(out, an, dir);
 	return g_string_free(out, FALSE);
 }
 

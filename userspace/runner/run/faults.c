@@ -418,7 +418,7 @@ static gboolean faults(struct run *run, const void *args, gboolean *go_on, GErro
 {
 	g_autoptr(GPtrArray) rows = rows_wanted(run, error);
 
-	if (!rows || !run_trace(run, run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error))
+	if (!rows || !run_trace(run, run_latency_probes(run), TRUE, error))
 		return FALSE;
 	run->phase = "faults";
 	return all_rows(run, rows, go_on, error);

@@ -390,7 +390,7 @@ static gboolean file_operations(struct run *run, const void *given, gboolean *go
 	gboolean ok;
 
 	if (!check_wanted(&c, &c.of, error) ||
-	    !run_trace(run, run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error))
+	    !run_trace(run, run_latency_probes(run), TRUE, error))
 		return FALSE;
 	run->phase = "operations";
 	/* One for each operation, and for each umount between. */

@@ -31,6 +31,7 @@ struct journal {
 	guint64 came_ns;
 	guint idle_timer;
 	double threshold_ms;
+	struct log *events;
 	GError *error;
 };
 
@@ -135,6 +136,33 @@ void journal_log(struct journal *jn, const char *format, ...)
 	append_text(jn, jn->log, jn->log_name, line);
 }
 
+void journal_set_log(struct journal *jn, struct log *log)
+{
+	jn->events = log;
+}
+
+static void tell_finding(struct journal *jn, const struct finding *finding)
+{
+	const char *severity = severity_name(finding->severity), *class = finding_class_name(finding->class);
+
+	journal_log(jn, "FINDING %s %s: %s", severity, class, finding->title);
+	log_write(jn->events, finding->severity >= SEV_HIGH ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "finding",
+		  json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "event_type", class, "severity", severity, "description", finding->title,
+			    "blame", blame_name(finding->blame), "step", (json_int_t)finding->step, "cycle", (json_int_t)finding->cycle),
+		  "%s %s: %s", severity, class, finding->title);
+}
+
+/* What befell the guest: a word, and why where that is known. */
+static void tell_guest(struct journal *jn, json_t *json)
+{
+	const char *event = json_string_value(json_object_get(json, "event"));
+	const char *why = json_string_value(json_object_get(json, "why")), *lost = json_string_value(json_object_get(json, "lost"));
+
+	if (event)
+		log_write(jn->events, lost ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "guest", json_incref(json), "%s%s%s", event,
+			  why || lost ? ": " : "", lost ? lost : why ? why : "");
+}
+
 static void keep_findings(struct journal *jn, GPtrArray *findings)
 {
 	guint i;
@@ -145,8 +173,7 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 		struct finding *finding = g_ptr_array_index(findings, i);
 
 		finding->found_ns = (guint64)g_get_real_time() * 1000;
-		journal_log(jn, "FINDING %s %s: %s", severity_name(finding->severity),
-			    finding_class_name(finding->class), finding->title);
+		tell_finding(jn, finding);
 		if (finding_concern(finding->class) != CONCERN_PERFORMANCE)
 			json_line(jn, jn->crashes, finding_json(finding), "crash_events.jsonl");
 		journal_json(jn, VX_REC_FINDING, finding_json(finding));
@@ -202,6 +229,8 @@ void journal_json(struct journal *jn, enum vx_frame_type type, json_t *json)
 {
 	g_autofree char *text = json_dumps(json, JSON_COMPACT);
 
+	if (type == VX_REC_VM)
+		tell_guest(jn, json);
 	json_decref(json);
 	if (text)
 		append_bytes(jn, type, text, strlen(text));

@@ -12,6 +12,7 @@
 #include <vexlab/frame.h>
 #include "finding.h"
 #include "guard.h"
+#include "log.h"
 
 struct journal;
 
@@ -38,6 +39,8 @@ void journal_box(struct journal *journal, const void *data, gsize len);
 void journal_json(struct journal *journal, enum vx_frame_type type, json_t *json);
 /* A line of the human log, with time. */
 void journal_log(struct journal *journal, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Findings, and what befalls the guest, are told there too; borrowed, may be NULL. */
+void journal_set_log(struct journal *journal, struct log *log);
 /* Watches the console for `text` (at most 64 bytes, borrowed; NULL: stop) ... */
 void journal_watch_for(struct journal *journal, const char *text);
 /* ... and tells when it came, host's CLOCK_REALTIME in ns; 0: it has not yet. */

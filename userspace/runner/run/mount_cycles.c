@@ -71,10 +71,10 @@ static gboolean mount_cycles(struct run *run, const void *given, gboolean *go_on
 {
 	const struct config *config = run->req->config;
 	const struct cycles_args *args = given;
-	const gboolean traced = !run->req->no_trace;
+	const guint32 probes = run_latency_probes(run);
 
 	/* Not traced means none attached: a warm start brings them along. */
-	if (!run_trace(run, traced ? VX_PROBES_MOUNT : 0, TRUE, error))
+	if (!run_trace(run, probes, TRUE, error))
 		return FALSE;
 	if (!cycles(run, "check", 1, TRUE, go_on, error) ||
 	    !cycles(run, "warmup", args->warmup ?: config->warmup, FALSE, go_on, error) ||
@@ -83,9 +83,9 @@ static gboolean mount_cycles(struct run *run, const void *given, gboolean *go_on
 	run->phase = "flush";
 	if (!session_flush(run->session, error))
 		return FALSE;
-	if (!traced || !*go_on)
+	if (!probes || !*go_on || run->req->mode == MODE_PERFORMANCE)
 		return TRUE;
-	if (!run_trace(run, VX_PROBES_MOUNT | VX_PROBES_SLAB, FALSE, error) ||
+	if (!run_trace(run, probes | VX_PROBES_SLAB, FALSE, error) ||
 	    !cycles(run, "slab", SLAB_CYCLES, FALSE, go_on, error))
 		return FALSE;
 	run->phase = "flush";

@@ -116,7 +116,7 @@ static gboolean alone(struct run *run, GError **error)
 
 	run_say_seed(run);
 	ok = set_all(run, part, args, error) &&
-	     run_trace(run, run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error) &&
+	     run_trace(run, run_latency_probes(run), TRUE, error) &&
 	     part_do(run, part, args, &go_on, error);
 	part_args_free(part, args);
 	run->phase = "flush";

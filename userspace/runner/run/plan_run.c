@@ -40,7 +40,7 @@ static void note_where(struct course *c, const char *inner)
 
 static gboolean is_over(const struct course *c)
 {
-	return c->run->due_us && g_get_monotonic_time() >= c->run->due_us;
+	return run_is_over(c->run);
 }
 
 /* The earlier one of what was and what the step says. Returns what was. */
@@ -111,7 +111,7 @@ static gboolean trace(struct course *c, GError **error)
 	if (c->traced)
 		return TRUE;
 	c->traced = TRUE;
-	return run_trace(c->run, c->run->req->no_trace ? 0 : VX_PROBES_MOUNT, TRUE, error);
+	return run_trace(c->run, run_latency_probes(c->run), TRUE, error);
 }
 
 static gboolean do_action(struct course *c, const struct plan_step *step, enum plan_outcome *ret, GError **error)
@@ -515,27 +515,46 @@ static gboolean is_wanted(const struct course *c, const struct plan_step *step)
 	return !wanted || g_strv_contains((const char *const *)wanted, step->name);
 }
 
+/* Its budget has cut the run before step `i`, or in it. */
+static void note_undone(struct course *c, guint i, gboolean begun)
+{
+	const GPtrArray *steps = c->plan->steps;
+
+	if (!c->run->cut || c->run->undone)
+		return;
+	c->run->undone = json_array();
+	for (; i < steps->len; i++, begun = FALSE) {
+		const struct plan_step *step = steps->pdata[i];
+
+		if (is_wanted(c, step))
+			json_array_append_new(c->run->undone, json_sprintf("%s%s", step->name, begun ? " (in part)" : ""));
+	}
+}
+
 static gboolean all_steps(struct course *c, GError **error)
 {
 	const GPtrArray *steps = c->plan->steps;
-	gboolean traced = FALSE;
+	const gint64 due = set_due(c, c->plan->budget_ms);
+	gboolean traced = FALSE, ok;
 	guint i;
 
 	c->of = steps->len;
-	set_due(c, c->plan->budget_ms);
 	for (i = 0; i < steps->len && c->go_on; i++) {
 		if (is_over(c)) {
 			journal_log(c->run->journal, "the scenario's time is over before step %u of %u", i + 1, c->of);
+			note_undone(c, i, FALSE);
 			break;
 		}
 		c->number = i + 1;
 		if (!is_wanted(c, steps->pdata[i]))
 			continue;
-		if (!do_top(c, steps->pdata[i], error))
+		ok = do_top(c, steps->pdata[i], error);
+		note_undone(c, i, TRUE);
+		if (!ok)
 			return FALSE;
 		traced = traced || c->traced;
 	}
-	c->run->due_us = 0;
+	c->run->due_us = due;
 	c->run->phase = "flush";
 	if (!c->go_on)
 		return TRUE;

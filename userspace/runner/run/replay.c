@@ -478,6 +478,8 @@ static gboolean read_settings(const struct replay *rp, struct config *ret, GErro
 	for (i = 0; i < json_array_size(settings); i++)
 		if (!config_set(ret, json_string_value(json_array_get(settings, i)) ?: "", error))
 			return FALSE;
+	/* That one's time was for that one. */
+	ret->budget_ms = 0;
 	return TRUE;
 }
 
@@ -533,7 +535,7 @@ static gboolean run_it(struct replay *rp, const struct target *target, GError **
 	struct config config;
 	const struct run_request req = {
 		.config = &config, .target = target, .scenario = "replay", .source = word(rp, "source"),
-		.outdir = rp->req->outdir, .cachedir = rp->req->cachedir, .agent = rp->req->agent,
+		.mode = rp->an->mode, .outdir = rp->req->outdir, .cachedir = rp->req->cachedir, .agent = rp->req->agent,
 		.kernel_release = kernel, .uri = rp->req->uri, .cold = rp->req->cold,
 		.force_tcg = !g_strcmp0(accel, "tcg"), .replay = rp, .progress = rp->req->progress,
 		.cancellable = rp->req->cancellable, .snapshot = text_of(snapshot, "name", NULL),

@@ -83,14 +83,24 @@ static gboolean record_ok(const struct run *run, GError **error)
 	return !broken;
 }
 
+static void tell_failed(struct run *run, const struct step_spec *spec, const struct vx_msg_step *msg, const char *took)
+{
+	const char *why = vx_step_err_text(msg->err);
+
+	journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: %s after %s", (guint64)msg->id, spec->name, why, took);
+	log_write(run->req->log, spec->may_fail ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "step",
+		  json_pack("{s:I, s:I, s:s, s:I, s:b}", "step", (json_int_t)msg->id, "cycle", (json_int_t)run->cycle, "phase", run->phase,
+			    "errno", (json_int_t)-msg->err, "may_fail", (int)spec->may_fail),
+		  "%s: %s after %s", spec->name, why, took);
+}
+
 static void log_step(struct run *run, const struct step_spec *spec, const struct vx_msg_step *msg)
 {
 	char buf[32];
 
 	report_ns(buf, sizeof(buf), (double)(msg->end_ns - msg->start_ns));
 	if (msg->err)
-		journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: %s after %s",
-			    (guint64)msg->id, spec->name, vx_step_err_text(msg->err), buf);
+		tell_failed(run, spec, msg, buf);
 	else
 		journal_log(run->journal, "step %" G_GUINT64_FORMAT " %s: ok, value %" G_GINT64_FORMAT
 			    ", %s", (guint64)msg->id, spec->name, (gint64)msg->value, buf);
@@ -129,12 +139,21 @@ static gboolean is_open(const struct run *run, GError **error)
 	return TRUE;
 }
 
-/* What ends by its time ends between steps. */
-static gboolean in_time(const struct run *run, const struct step_spec *spec, GError **error)
+gboolean run_is_over(struct run *run)
 {
-	if (!run->due_us || g_get_monotonic_time() < run->due_us)
+	const gint64 now = g_get_monotonic_time();
+
+	run->cut |= run->budget_us && now >= run->budget_us;
+	return run->due_us && now >= run->due_us;
+}
+
+/* What ends by its time ends between steps. */
+static gboolean in_time(struct run *run, const struct step_spec *spec, GError **error)
+{
+	if (!run_is_over(run))
 		return TRUE;
-	g_set_error(error, SESSION_ERROR, SESSION_STOPPED, "the time is over before the step %s", spec->name);
+	g_set_error(error, SESSION_ERROR, SESSION_STOPPED, "%s before the step %s",
+		    run->cut ? "the run's budget is used up" : "the time is over", spec->name);
 	return FALSE;
 }
 
@@ -217,6 +236,11 @@ gboolean run_file_work(struct run *run, enum step_outcome *outcome, GError **err
 	return run_step(run, &spec, outcome, NULL, error);
 }
 
+guint32 run_latency_probes(const struct run *run)
+{
+	return run->req->no_trace || run->req->mode == MODE_CRASHES ? 0 : VX_PROBES_MOUNT;
+}
+
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error)
 {
 	struct vx_req_trace req = { .groups = groups, .reset = reset };
@@ -286,7 +310,7 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 
 	for (i = 0; req->noise && req->noise[i]; i++)
 		json_array_append_new(noise, json_string(req->noise[i]));
-	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:s?, s:o, "
 			 "s:{s:i, s:i, s:i, s:i}}",
 		"stamp", stamp, "target", req->target->name, "scenario", run->plan ? run->plan->name : req->scenario,
 		"seed", (json_int_t)run->seed, "module", module, "source", req->source ? req->source : "",
@@ -295,7 +319,8 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 		"guest", req->ssh ? req->ssh->host : "", "mount_api",
 		req->new_mount_api ? "fsmount" : "mount",
 		"memory_mib", (int)c->memory_mib, "vcpus", (int)c->vcpus,
-		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", !req->no_trace, "noise", noise,
+		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", run_latency_probes(run) != 0,
+		"mode", run_mode_word(req->mode), "noise", noise,
 		"thresholds", "operation_ms", (int)c->operation_ms, "memory_kb", (int)c->memory_kb,
 		"cpu_percent", (int)c->cpu_percent, "io_per_second", (int)c->io_per_second);
 }
@@ -422,6 +447,9 @@ void run_clear(struct run *run)
 {
 	if (run->dump_timer)
 		g_source_remove(run->dump_timer);
+	if (run->budget_timer)
+		g_source_remove(run->budget_timer);
+	json_decref(run->undone);
 	session_close(run->session);
 	journal_close(run->journal);
 	modbuild_result_free(run->built);
@@ -434,6 +462,43 @@ void run_clear(struct run *run)
 		g_ptr_array_unref(run->loaded);
 	start_free(run->start);
 	plan_free(run->own_plan);
+}
+
+/* ---- the budget ------------------------------------------------------------------- */
+
+#define BUDGET_WARNS	.8
+
+static gboolean on_budget_near(gpointer data)
+{
+	struct run *run = data;
+	g_autofree char *text = g_strdup_printf("%.0f %% of the run's budget are used up: it ends in order in %.0f s", 100 * BUDGET_WARNS,
+						(1 - BUDGET_WARNS) * run->req->config->budget_ms / 1000);
+
+	run->budget_timer = 0;
+	run->req->progress.say(run->req->progress.ctx, text);
+	if (run->journal)
+		journal_log(run->journal, "%s", text);
+	return G_SOURCE_REMOVE;
+}
+
+static void begin_budget(struct run *run, gint64 began)
+{
+	const guint ms = run->req->config->budget_ms;
+
+	if (!ms)
+		return;
+	run->budget_us = run->due_us = began + (gint64)ms * 1000;
+	run->budget_timer = g_timeout_add((guint)(BUDGET_WARNS * ms), on_budget_near, run);
+}
+
+/* NULL: the run was not cut. New reference. */
+static json_t *cut_json(struct run *run)
+{
+	if (!run->cut)
+		return NULL;
+	if (!run->undone)
+		run->undone = json_pack("[o]", json_sprintf("%s (in part)", run->phase));
+	return json_pack("{s:I, s:O}", "budget_ms", (json_int_t)run->req->config->budget_ms, "not_done", run->undone);
 }
 
 static void add_hint(GError **error, const char *dir)
@@ -477,8 +542,8 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 	if (!out->interrupted)
 		run_compare(run, out->dir);
 	if (!out->interrupted)
-		journal_json(run->journal, VX_REC_END, json_pack("{s:b, s:s?}", "lost", lost,
-								 "why", why ? why->message : NULL));
+		journal_json(run->journal, VX_REC_END, json_pack("{s:b, s:s?, s:o?}", "lost", lost,
+			     "why", why ? why->message : NULL, "cut", cut_json(run)));
 	if (journal_error(run->journal)) {
 		break_off(run, out->dir, journal_error(run->journal), error);
 		return FALSE;
@@ -505,12 +570,20 @@ static void control(struct run *run, const struct scenario *scenario, GError **e
 	g_autofree char *outdir = g_build_filename(journal_dir(run->journal), "control", NULL);
 	RUN_OUTCOME_CLEAR struct run_outcome out = { 0 };
 	const struct run_request req = control_request(run, outdir);
-	struct run again = { .req = &req, .phase = "setup", .seed = run->seed, .plan = run->plan };
+	struct run again = { .req = &req, .phase = "setup", .seed = run->seed, .plan = run->plan,
+			     .budget_us = run->budget_us, .due_us = run->budget_us };
 	g_autoptr(GError) local = NULL;
 
+	if (run_is_over(run)) {
+		run->undone = run->undone ?: json_array();
+		json_array_append_new(run->undone, json_string("control run"));
+		return;
+	}
 	run->req->progress.say(run->req->progress.ctx, "something was found: a control run, to see whose it is");
 	again.loaded = g_ptr_array_new_with_free_func(g_free);
 	with_guest(&again, scenario, run->image, run->rundir, &out, &local);
+	if (again.cut && !local)
+		g_set_error(&local, SESSION_ERROR, SESSION_STOPPED, "the budget was used up before it had come to its end");
 	control_note(run, &out, local);
 	run_clear(&again);
 	g_cancellable_set_error_if_cancelled(run->req->cancellable, error);
@@ -536,6 +609,10 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->journal = journal_open(out->dir, stamp, run->req->config->operation_ms, error);
 	if (!run->journal)
 		return FALSE;
+	journal_set_log(run->journal, run->req->log);
+	log_set_run(run->req->log, out->dir);
+	log_write(run->req->log, LOG_LEVEL_NOTICE, "run", json_pack("{s:s, s:s, s:s?}", "target", run->req->target->name, "scenario",
+		  run->req->scenario, "mode", run_mode_word(run->req->mode)), "%s on %s", run->req->scenario, run->req->target->name);
 	journal_json(run->journal, VX_REC_RUN,
 		     steplog_run(run, run_json(run, stamp, image, accel)));
 	run->image = image;
@@ -543,6 +620,9 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->accel = accel;
 	if (run_open_guest(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
+	/* Cut in the middle: the guest still can say how many records it has lost. */
+	if (run->cut && !session_lost(run->session))
+		(void)session_flush(run->session, NULL);
 	run_dump(run);
 	session_close(g_steal_pointer(&run->session));
 	if ((!local || local->domain == SESSION_ERROR) && control_is_due(run))
@@ -594,6 +674,7 @@ gboolean run_execute(const struct run_request *request, struct run_outcome *ret,
 		return FALSE;
 	}
 	run.loaded = g_ptr_array_new_with_free_func(g_free);
+	begin_budget(&run, began);
 	if (request->until && !(run.until = g_regex_new(request->until, 0, 0, error))) {
 		g_prefix_error(error, "--until: ");
 		(*error)->domain = VX_ERROR;

@@ -9,6 +9,7 @@
 #include <gio/gio.h>
 #include "config.h"
 #include "guard.h"
+#include "log.h"
 #include "score.h"
 #include "ssh.h"
 #include "target.h"
@@ -41,6 +42,7 @@ struct run_request {
 	const char *outdir;		/* made if absent; its `latest` points to the run */
 	const char *cachedir, *agent, *kernel_release;
 	const char *uri;
+	enum run_mode mode;		/* what is looked for (analysis.h) */
 	gboolean force_tcg, cold, no_trace, new_mount_api;
 	const char *history;		/* its file; NULL: the run is neither compared nor kept (remember.c) */
 	const char *const *across;	/* what comparable runs may differ in (history/entry.h), or NULL */
@@ -58,6 +60,7 @@ struct run_request {
 	const char *handlers;		/* folder of the user's recovery handlers (recover.c), or NULL */
 	struct replay *replay;		/* replay.c's own: the steps of another run instead of a scenario */
 	struct run_progress progress;
+	struct log *log;		/* for what befalls the run beside progress (base/log.h); NULL: nobody listens */
 	GCancellable *cancellable;
 };
 

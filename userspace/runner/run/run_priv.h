@@ -52,7 +52,11 @@ struct run {
 	struct plan *own_plan;			/* the same, to be freed */
 	const char *load_params;		/* for the module, this time, beside all others; or NULL */
 	const struct detect_expect *load_expect; /* what loading must end with, this time; NULL: success */
-	gint64 due_us;				/* host's monotonic clock: run_step() ends with SESSION_STOPPED then; 0: never */
+	gint64 budget_us;			/* host's monotonic clock: the whole run's time is over then; 0: never */
+	guint budget_timer;
+	gboolean cut;				/* it was, and something was left undone */
+	json_t *undone;				/* words: what; NULL: the scenario did not say */
+	gint64 due_us;				/* the same clock, of the run or of a part of it: run_step() ends with SESSION_STOPPED then; 0: never */
 	guint behind;				/* findings that are the matter of a guest we have left behind */
 	const struct guest_image *image;	/* what run_open_session() makes a guest of */
 	struct rundir *rundir;
@@ -81,6 +85,8 @@ enum step_outcome {
 };
 
 /* FALSE: the guest is lost, the user interrupted, or the record cannot be written. */
+/* Is the time over, with more to be done? */
+gboolean run_is_over(struct run *run);
 gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
 		  struct step_result *ret, GError **error);
 
@@ -159,6 +165,8 @@ gboolean run_teardown(struct run *run, GError **error);
 gboolean run_mount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_umount(struct run *run, enum step_outcome *outcome, GError **error);
 gboolean run_trace(struct run *run, guint32 groups, gboolean reset, GError **error);
+/* The groups that time operations; 0: the run is not to time any. */
+guint32 run_latency_probes(const struct run *run);
 /* Sixteen files written, read back, renamed, removed. */
 gboolean run_file_work(struct run *run, enum step_outcome *outcome, GError **error);
 

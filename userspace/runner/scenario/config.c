@@ -92,6 +92,8 @@ static const struct yaml_field scenario_fields[] = {
 	UINT("cycles", cycles, 1, 10000000, NULL, "mount cycles measured"),
 	UINT("warmup", warmup, 0, 100000, NULL, "mount cycles before them, not measured"),
 	UINT("rounds", rounds, 1, 1000, NULL, "of a leak hunt: loads and unloads"),
+	{ .key = "budget", .kind = YAML_TIME, .offset = offsetof(struct config, budget_ms), .max = DAY_MS,
+	  .help = "time for the whole run, which ends in order when it is used up; 0s: none" },
 	{ 0 },
 };
 

@@ -40,6 +40,7 @@ struct config {
 	unsigned int cycles;
 	unsigned int warmup;
 	unsigned int rounds;		/* of a leak hunt: loads and unloads */
+	unsigned int budget_ms;		/* of the whole run; 0: none */
 };
 
 void config_init(struct config *config);

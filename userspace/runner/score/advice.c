@@ -4,6 +4,8 @@
 
 #include "score.h"
 
+#define UNDONE_TOLD	8u
+
 static int gravity(const struct finding *finding)
 {
 	static const int by_concern[] = {
@@ -184,12 +186,38 @@ static void add_evidence(GPtrArray *list, const struct verdict *v, const struct 
 {
 	const char *unit = an->cycles ? "cycle" : "step";
 
-	add(list, g_strdup_printf("%" G_GUINT64_FORMAT " %s%s went well: a crash in up to %.3g %% of them might not have shown (95 %%)",
-				  v->work, unit, plural(v->work), 100 * v->unseen));
-	if (!v->has_performance)
+	if (an->mode == MODE_PERFORMANCE)
+		add(list, g_strdup_printf("%" G_GUINT64_FORMAT " %s%s, and only their latency was looked at: of stability and of readiness it says "
+					  "nothing good", v->work, unit, plural(v->work)));
+	else
+		add(list, g_strdup_printf("%" G_GUINT64_FORMAT " %s%s went well: a crash in up to %.3g %% of them might not have shown (95 %%)",
+					  v->work, unit, plural(v->work), 100 * v->unseen));
+	if (an->mode == MODE_CRASHES)
+		add(list, g_strdup("only crashes, hangs and failures were looked for: of performance and of readiness it says nothing good"));
+	else if (!v->has_performance)
 		add(list, g_strdup("no operation was timed: of performance it says nothing"));
 	if (an->lost || an->lives_unflushed)
 		add(list, g_strdup("records were lost, or it is not known how many: latencies are those of the rest"));
+}
+
+/* By name as far as a reader bears it. */
+static void add_undone(GPtrArray *list, const struct analysis *an)
+{
+	const json_t *undone = json_object_get(an->cut, "not_done"), *one;
+	const size_t n = json_array_size(undone);
+	g_autoptr(GString) text = g_string_new(NULL);
+	size_t i;
+
+	if (!an->cut)
+		return;
+	g_string_append_printf(text, "its budget of %.0f s was used up; not done: ",
+			       (double)json_integer_value(json_object_get(an->cut, "budget_ms")) / 1000);
+	json_array_foreach(undone, i, one)
+		if (i < UNDONE_TOLD && json_is_string(one))
+			g_string_append_printf(text, "%s%s", i ? ", " : "", json_string_value(one));
+	if (n > UNDONE_TOLD)
+		g_string_append_printf(text, " and %zu more", n - UNDONE_TOLD);
+	add(list, g_string_free(g_steal_pointer(&text), FALSE));
 }
 
 char **verdict_reasons(const struct verdict *v, const struct analysis *an)
@@ -203,6 +231,7 @@ char **verdict_reasons(const struct verdict *v, const struct analysis *an)
 		add_findings(list, v);
 		add_evidence(list, v, an);
 	}
+	add_undone(list, an);
 	if (v->environment)
 		add(list, g_strdup_printf("%u finding%s of the environment's: they do not count", v->environment, plural(v->environment)));
 	if (v->noise)

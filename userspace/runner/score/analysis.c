@@ -11,6 +11,25 @@
 
 #define DEATHS_MAX	64u
 
+const char *run_mode_word(enum run_mode mode)
+{
+	static const char *const words[] = {
+		[MODE_PERFORMANCE] = "performance only", [MODE_CRASHES] = "crash detection only",
+	};
+
+	return words[mode];
+}
+
+static enum run_mode mode_from(const json_t *run)
+{
+	const char *word = json_string_value(json_object_get(run, "mode"));
+	enum run_mode mode;
+
+	for (mode = MODE_CRASHES; mode != MODE_ALL && g_strcmp0(word, run_mode_word(mode)); mode--)
+		;
+	return mode;
+}
+
 struct step_info {
 	char phase[16];			/* of the scenario: "measure", "slab", ... */
 	char kind[16];
@@ -483,11 +502,14 @@ static void note_entry(struct reading *rd, const struct rec_entry *entry)
 	case VX_REC_RUN:
 		json_decref(an->run);
 		an->run = rec_entry_json(entry);
+		an->mode = mode_from(an->run);
 		rd->threshold_ms = detect_config_from(an->run).slow_operation_ms;
 		break;
 	case VX_REC_END:
 		json_decref(an->end);
 		an->end = rec_entry_json(entry);
+		an->cut = json_object_get(an->end, "cut");
+		an->cut = json_is_object(an->cut) ? an->cut : NULL;
 		break;
 	case VX_REC_VM:
 		note_vm(rd, entry);

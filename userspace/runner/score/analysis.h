@@ -15,6 +15,15 @@
 #include "finding.h"
 #include "record.h"
 
+/* What a run looks for. Its word is in the record's "mode" (null: MODE_ALL), and in reports. */
+enum run_mode {
+	MODE_ALL,
+	MODE_PERFORMANCE,			/* latency; crashes are told, not hunted */
+	MODE_CRASHES,				/* crashes, hangs, failures; no latency is traced */
+};
+/* "performance only", "crash detection only"; NULL: MODE_ALL. */
+const char *run_mode_word(enum run_mode mode);
+
 /* Distribution of a set of durations, ns. All 0 when count is 0. */
 struct dist {
 	guint64 count;
@@ -59,7 +68,9 @@ struct cpu_loss {
 
 struct analysis {
 	json_t *run;				/* VX_REC_RUN, NULL when the record has none */
+	enum run_mode mode;			/* of it */
 	json_t *end;				/* VX_REC_END, NULL: interrupted */
+	const json_t *cut;			/* of it: {"budget_ms", "not_done": ["stress (in part)", ...]}; NULL: it was not cut */
 	json_t *vm;				/* array of VX_REC_VM, in order */
 	guint64 begin_realtime_ns, end_realtime_ns;
 	struct op_stats op[VX_OP_TYPES];

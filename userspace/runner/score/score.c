@@ -194,19 +194,39 @@ static double unseen(double work)
 	return work > 0 ? 1 - pow(UNSEEN_CHANCE, 1 / work) : 1;
 }
 
+/* Of what was not to be looked at, what was found all the same is judged; that nothing was found says nothing. */
+static gboolean is_judged(const struct analysis *an, const struct verdict *v, enum concern concern)
+{
+	const gboolean looked = an->mode == MODE_ALL || (concern == CONCERN_PERFORMANCE) == (an->mode == MODE_PERFORMANCE);
+
+	return looked || v->by_concern[concern] || (concern == CONCERN_STABILITY && v->by_concern[CONCERN_CRITICAL]);
+}
+
+static struct range if_judged(gboolean judged, struct range range)
+{
+	return judged ? range : (struct range){ 1, 0, 1 };
+}
+
 static void score(const struct analysis *an, const GArray *groups, struct verdict *v)
 {
 	const double work = (double)v->work;
+	gboolean any_steps, any_timed;
 	const double recovery = pow(RECOVERY_KEEPS, an->recoveries - MIN(an->recovered, an->recoveries));
 	const struct range recovered = { recovery, recovery * (1 - share(SEV_CRITICAL) * v->unseen), recovery };
 
-	put(times(left_by(groups, CONCERN_STABILITY, work), recovered), &v->stability, &v->stability_span);
-	put(times(left_by(groups, CONCERN_TEST, work), steps_share(an, &v->has_tests)), &v->tests, &v->tests_span);
-	put(times(left_by(groups, CONCERN_PERFORMANCE, work), within_share(an, &v->has_performance)), &v->performance,
-	    &v->performance_span);
+	const struct range stability = times(left_by(groups, CONCERN_STABILITY, work), recovered);
+	const struct range tests = times(left_by(groups, CONCERN_TEST, work), steps_share(an, &any_steps));
+	const struct range performance = times(left_by(groups, CONCERN_PERFORMANCE, work), within_share(an, &any_timed));
+
+	v->has_stability = is_judged(an, v, CONCERN_STABILITY);
+	v->has_tests = v->by_concern[CONCERN_TEST] || (any_steps && is_judged(an, v, CONCERN_TEST));
+	v->has_performance = v->by_concern[CONCERN_PERFORMANCE] || (any_timed && is_judged(an, v, CONCERN_PERFORMANCE));
+	put(if_judged(v->has_stability, stability), &v->stability, &v->stability_span);
+	put(if_judged(is_judged(an, v, CONCERN_TEST), tests), &v->tests, &v->tests_span);
+	put(if_judged(is_judged(an, v, CONCERN_PERFORMANCE), performance), &v->performance, &v->performance_span);
 	v->overall = weighted(v->stability, v->tests, v->performance);
 	/* What was not measured is not held against the rest. */
-	v->overall_span.low = weighted(v->stability_span.low, v->has_tests ? v->tests_span.low : v->tests,
+	v->overall_span.low = weighted(v->has_stability ? v->stability_span.low : v->stability, v->has_tests ? v->tests_span.low : v->tests,
 				       v->has_performance ? v->performance_span.low : v->performance);
 	v->overall_span.high = weighted(v->stability_span.high, v->tests_span.high, v->performance_span.high);
 }
@@ -217,9 +237,11 @@ static enum readiness readiness(const struct verdict *v)
 		return READINESS_NOT_JUDGED;
 	if (v->by_severity[SEV_HIGH] || v->by_severity[SEV_CRITICAL])
 		return READINESS_NOT_READY;
-	if (v->code == VERDICT_PASSED)
-		return READINESS_READY;
-	return v->code == VERDICT_PERFORMANCE ? READINESS_CONDITIONS : READINESS_NOT_READY;
+	if (v->code != VERDICT_PASSED && v->code != VERDICT_PERFORMANCE)
+		return READINESS_NOT_READY;
+	if (v->partial)
+		return READINESS_NOT_JUDGED;
+	return v->code == VERDICT_PASSED ? READINESS_READY : READINESS_CONDITIONS;
 }
 
 static void count(const struct analysis *an, const struct finding *without, struct verdict *v)
@@ -253,6 +275,7 @@ void score_without(const struct analysis *an, const struct finding *without, str
 	/* A guest that went, for whatever reason, before the scenario had come to its end proves nothing good. */
 	ret->judged = ret->code != VERDICT_PASSED ||
 		      (an->steps > 0 && an->end && !json_is_true(json_object_get(an->end, "lost")));
+	ret->partial = an->mode != MODE_ALL || an->cut;
 	ret->readiness = readiness(ret);
 	if (ret->judged)
 		score(an, groups, ret);
@@ -284,4 +307,27 @@ const char *verdict_readiness(const struct verdict *v)
 	};
 
 	return names[v->readiness];
+}
+
+static char *score_words(const char *name, gboolean has, double score)
+{
+	return has ? g_strdup_printf("%s %.0f", name, score) : g_strdup_printf("%s not judged", name);
+}
+
+char *verdict_scores(const struct verdict *v)
+{
+	g_autofree char *stability = score_words("stability", v->has_stability, v->stability);
+	g_autofree char *tests = score_words("tests", v->has_tests, v->tests);
+	g_autofree char *performance = score_words("performance", v->has_performance, v->performance);
+
+	return g_strjoin(", ", stability, tests, performance, NULL);
+}
+
+char *verdict_limits(const struct analysis *an)
+{
+	const char *mode = run_mode_word(an->mode);
+
+	if (!an->cut)
+		return g_strdup(mode);
+	return g_strdup_printf("%s%scut by its budget", mode ? mode : "", mode ? ", " : "");
 }

@@ -10,7 +10,8 @@
  *	overall		stability^0.5 x tests^0.3 x performance^0.2, of what was not measured 100
  *
  * Only findings blamed on the module or the kernel count, and no known noise. No factor is above 1 and none rises with a finding, so
- * that one more, or a worse one, never raises a score. Nothing run gives no score (judged is FALSE), not a middling one; nor does a run
+ * that one more, or a worse one, never raises a score. What a run was not to look at (enum run_mode) is judged only if something was
+ * found there all the same. Nothing run gives no score (judged is FALSE), not a middling one; nor does a run
  * without findings that did not come to its end.
  */
 #ifndef VEXLAB_SCORE_H
@@ -40,7 +41,8 @@ struct verdict {
 	enum readiness readiness;
 	double stability, tests, performance, overall;	/* 0..100, only when judged */
 	struct score_span stability_span, tests_span, performance_span, overall_span;
-	gboolean has_tests, has_performance;	/* anything of it was run; if not, its score is 100, and says nothing */
+	gboolean has_stability, has_tests, has_performance;	/* it is judged; if not, its score is 100, and says nothing */
+	gboolean partial;		/* only a part was looked at: without a finding there is no readiness */
 	guint64 work;			/* units that went well */
 	double unseen;			/* share of units in which a crash may come and not have shown: 95 % */
 	guint by_concern[4];		/* findings that count, by enum concern */
@@ -55,6 +57,10 @@ void score_verdict(const struct analysis *analysis, struct verdict *ret);
 const char *verdict_result(const struct verdict *verdict);
 /* "ready", "ready with conditions", "not ready", "not judged". */
 const char *verdict_readiness(const struct verdict *verdict);
+/* "stability 97, tests 100, performance not judged". Caller frees. */
+char *verdict_scores(const struct verdict *verdict);
+/* What of it was not looked at, "performance only" or the like; NULL: nothing. Caller frees. */
+char *verdict_limits(const struct analysis *analysis);
 /* Why: whole sentences, the weightiest first; at least one. g_strfreev() it. */
 char **verdict_reasons(const struct verdict *verdict, const struct analysis *analysis);
 /* What to look at first: the gravest that counts. NULL: nothing. Borrowed. */
