@@ -60,7 +60,8 @@ enum vx_feature {
  *	FILE_OP		s: operation (file_ops.h), a directory for it, mount point ("": not told);
  *			value: enum vx_file_result; output: what is wrong or missing, its first line stable
  *	SETTLE		waits until what was to be done later is done: RCU's callbacks and batched frees, works that
- *			are queued; value: 1 by vexprobe.ko, 0 by what user space can have done
+ *			are queued; n: 1: the caches of names and inodes are emptied before; value: 1 by vexprobe.ko, 0 by
+ *			what user space can have done
  *	KMEMLEAK	of a kernel that has it: what nothing points to any more, told on the console; value: how many
  *	RESOURCES	output: "NAME VALUE\n" lines, what the kernel holds (agent/resources.c). Caches are shrunk
  *			for it, and open devices asked who holds them; nothing else is changed

@@ -395,6 +395,40 @@ static void test_crash_forgets(void **state)
 	guest_end(&g);
 }
 
+/* What each load leaves by `rule`, in rounds that end with a second load: what the kernel makes for the target. */
+static struct leak_judgement left_by_loads(rule_fn rule, guint rounds)
+{
+	struct fake_site s = { .frames = indirect_frames, .nframes = 3, .kind = VX_ALLOC_CACHE };
+	struct guest g = guest_begin(&s, 1);
+	struct leak_judgement ret;
+	guint i;
+
+	for (i = 1; i <= rounds; i++) {
+		hunt_round(&g, i, TRUE);
+		rule(&g, &s);
+		cycles(&g, 10, 3, nothing);
+		unload(&g);
+		step(&g, "load", "ordinary", 0);
+		rule(&g, &s);
+		unload(&g);
+	}
+	ret = site_of(&g)->judged;
+	guest_end(&g);
+	return ret;
+}
+
+/* A name that is made anew with each load takes the place of the one before. */
+static void test_load_replaces(void **state)
+{
+	struct leak_judgement judged = left_by_loads(is_replaced, 9);
+
+	assert_int_equal(judged.verdict, LEAK_ACQUITTED);
+	judged = left_by_loads(leaks_each, 4);
+	assert_int_equal(judged.verdict, LEAK_FOUND);
+	assert_string_equal(judged.unit, "load");
+	assert_true(fabs(judged.rate - 1) < 1e-9);
+}
+
 /* ---- where nothing can be unloaded ------------------------------------------------------------------ */
 
 static enum leak_verdict grown(const char *frames, guint nframes, guint n, guint every, rule_fn rule)
@@ -739,6 +773,7 @@ int main(void)
 		cmocka_unit_test(test_suspected_then_acquitted),
 		cmocka_unit_test(test_not_acquitted_unseen),
 		cmocka_unit_test(test_suspected_then_certain),
+		cmocka_unit_test(test_load_replaces),
 		cmocka_unit_test(test_crash_forgets),
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_many_times),

@@ -96,7 +96,7 @@ int op_settle(struct op_run *run)
 	_cleanup_close_ int fd = open(VX_PROBE_PATH, O_RDWR | O_CLOEXEC);
 
 	op_begin(run);
-	if (fd >= 0 && !has_batches_barrier())
+	if (run->step.req.num[0] || (fd >= 0 && !has_batches_barrier()))
 		write_word("/proc/sys/vm/drop_caches", "2");
 	run->value = fd >= 0 && !ioctl(fd, VX_PROBE_SETTLE);
 	if (!run->value)

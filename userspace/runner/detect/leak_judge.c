@@ -273,9 +273,14 @@ struct growth {
 	double confidence;
 };
 
+static gboolean sees_frees(const struct leak_point *point, guint segment)
+{
+	return point->segment == segment && point->source == VX_ALLOCS_TRACED && is_complete(point);
+}
+
 static gboolean tells_growth(const struct leak_point *point, guint segment)
 {
-	return point->segment == segment && point->source == VX_ALLOCS_TRACED && !point->unloaded && is_complete(point);
+	return sees_frees(point, segment) && !point->unloaded;
 }
 
 /* The segment with the most checkpoints after an unmount: nothing was forgotten within it. */
@@ -495,7 +500,7 @@ static void keep_point(struct kept *k, const struct leak_sample **was, const str
 	*was = is;
 }
 
-/* Of the round that ends with point `end`. */
+/* Of the round that ends with point `end`: up to the unload, and what another load and unload have made of it. */
 static void keep_round(const struct leaks *leaks, const struct leak_site *site, guint end, const struct unit *unit,
 		       struct kept *k)
 {
@@ -505,7 +510,7 @@ static void keep_round(const struct leaks *leaks, const struct leak_site *site, 
 	for (i = 0; i <= end; i++) {
 		const struct leak_point *point = point_at(leaks, i);
 
-		if (i == end || tells_growth(point, point_at(leaks, end)->segment))
+		if (sees_frees(point, point_at(leaks, end)->segment))
 			keep_point(k, &was, leak_sample_at(site, i), point->cycle, k->n + steps_upto(leaks, point, unit));
 	}
 	k->n += steps_upto(leaks, point_at(leaks, end), unit);
