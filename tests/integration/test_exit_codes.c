@@ -69,8 +69,6 @@ static const struct deed judged[] = {
 static const struct deed two_at_once[] = {
 	{ "failure and slowness", 1, "test failures", "above its threshold",
 	  { FAULTFS, SLOW, "--module-params", "fault=fail@write " DELAY } },
-	{ "crash and slowness", 2, "stability issues", "above its threshold",
-	  { FAULTFS, SLOW, "--module-params", "fault=warn@put " DELAY } },
 	{ "crash and failure", 2, "stability issues", "StepFailure",
 	  { FAULTFS, "--mount-options", "fill_errno=5", "--module-params", "fault=warn@exit" } },
 	{ "a lost guest and slowness", 4, "critical failures", "GuestLost",
@@ -81,6 +79,7 @@ static const struct deed not_judged[] = {
 	{ "an option that is none", 64, NULL, "--no-such-option", { "--no-such-option" } },
 	{ "both modes", 64, NULL, "leave both out to have both", { "--performance-only", "--crash-detection-only" } },
 	{ "latency without probes", 64, NULL, "--no-trace", { "--performance-only", "--no-trace" } },
+	{ "a budget that is no time", 64, NULL, "--budget", { "--budget", "soon" } },
 	{ "no such target", 64, NULL, "nonesuch", { "--target", "nonesuch" } },
 	{ "no guest image", 69, NULL, "vexlab guest build", { "--cache", "an-empty-one" } },
 	{ "a module that does not build", 69, NULL, "broken.c", { "--target", "./broken.yaml", "--source", "broken" } },

@@ -205,7 +205,7 @@ static void text_ends_with_what_broke(void **state)
 	g_autofree char *crash = report_of(make_crash, "text"), *good = report_of(make_good, "text"), *with_history = NULL;
 	struct bed bed;
 
-	expect_has(crash, "\n  broke    BUG: unable to handle");
+	expect_has(crash, "\n  broke    guest lost: panic (GuestLost, Critical, cycle 20)\n");
 	expect_has(crash, "\n  since    not known: the history has no earlier run like it\n  fault    the module's\n  again    vexlab replay ");
 	assert_null(strstr(good, "broke"));
 	bed_open(&bed);
@@ -213,8 +213,8 @@ static void text_ends_with_what_broke(void **state)
 	bed_crash(&bed, 20);
 	bed_say(&bed, VX_REC_VM, "{\"event\": \"environment\", \"revision\": \"0123456789abcdef\"}");
 	bed_say(&bed, VX_REC_VM, "{\"event\": \"control\", \"target\": \"ext4\", \"findings\": []}");
-	bed_say(&bed, VX_REC_VM, "{\"event\": \"lives\", \"runs\": 1, \"findings\": [{\"class\": \"Oops\", \"title\": "
-		"\"BUG: unable to handle kernel NULL pointer dereference in vexfs_fill<script>\", \"life\": \"new\", \"here\": true, "
+	bed_say(&bed, VX_REC_VM, "{\"event\": \"lives\", \"runs\": 1, \"findings\": [{\"class\": \"GuestLost\", \"title\": "
+		"\"guest lost: panic\", \"life\": \"new\", \"here\": true, "
 		"\"with\": 0, \"runs\": 0, \"good\": \"20260101T-ext4\", \"good_revision\": \"fedcba9876543210\"}]}");
 	bed_end(&bed);
 	with_history = bed_report(&bed, "text");

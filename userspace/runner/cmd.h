@@ -26,7 +26,7 @@ int cmd_fail(const char *command, const GError *error);
 char *cmd_lib_path(const char *name);
 /* Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once. */
 GCancellable *cmd_cancellable(void);
-/* That it stops is told there, not in words on stderr. Borrowed for good. */
+/* That it stops is told there, not in words on stderr; NULL: in words. Borrowed. */
 void cmd_log_interrupt(struct log *log);
 gboolean cmd_stdout_colour(void);
 /* VX_ERROR_USAGE: one of them is no key that runs are told apart by. NULL-safe. */

@@ -345,9 +345,7 @@ static int run(struct options *o, struct progress *progress)
 		g_set_error(&error, VX_ERROR, VX_ERROR_USAGE, "--seed is a number from 1 up");
 		return fail(progress, error);
 	}
-	if (!cmd_check_across(o->across, &error))
-		return fail(progress, error);
-	if ((o->snapshot && !check_snapshot(o, &error)) || !check_mode(o, &mode, &error))
+	if (!cmd_check_across(o->across, &error) || (o->snapshot && !check_snapshot(o, &error)) || !check_mode(o, &mode, &error))
 		return fail(progress, error);
 	target = target_load(o->target ? o->target : "ext4", dirs, &error);
 	if (target && strcmp(o->control, "none") && !(control = target_load(o->control, dirs, &error)))
@@ -480,6 +478,7 @@ int cmd_run(int argc, char **argv)
 	}
 	defaults(&o);
 	code = o.list ? list_all() : run(&o, &progress);
+	cmd_log_interrupt(NULL);
 	log_free(progress.log);
 	options_clear(&o);
 	return code;

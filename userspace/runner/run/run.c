@@ -621,7 +621,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	if (run_open_guest(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	/* Cut in the middle: the guest still can say how many records it has lost. */
-	if (run->cut && !session_lost(run->session))
+	if (run->cut && run->session && !session_lost(run->session))
 		(void)session_flush(run->session, NULL);
 	run_dump(run);
 	session_close(g_steal_pointer(&run->session));
