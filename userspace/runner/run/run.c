@@ -533,7 +533,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	out->dir = make_dir(run->req, stamp, error);
 	if (!out->dir)
 		return FALSE;
-	run->journal = journal_open(out->dir, stamp, run->req->config->operation_ms, error);
+	run->journal = journal_open(out->dir, stamp, error);
 	if (!run->journal)
 		return FALSE;
 	journal_json(run->journal, VX_REC_RUN,
