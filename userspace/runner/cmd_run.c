@@ -260,7 +260,7 @@ static int run(struct options *o, struct progress *progress)
 	g_autoptr(GError) error = NULL;
 	struct run_request req = { 0 };
 	struct ssh_config ssh;
-	struct config config;
+	CONFIG_CLEAR struct config config = { 0 };
 
 	if (o->seed < 0) {
 		g_set_error(&error, VX_ERROR, VX_ERROR_USAGE, "--seed is a number from 1 up");

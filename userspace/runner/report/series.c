@@ -144,7 +144,7 @@ static void feed_heartbeat(struct chronicle *chron, const struct rec_entry *entr
 }
 
 static void (*const sources[])(struct chronicle *chron, const struct rec_entry *entry) = {
-	feed_resources, feed_outstanding, feed_heartbeat,
+	feed_resources, feed_outstanding, feed_heartbeat, chronicle_feed_usage, chronicle_feed_host,
 };
 
 void chronicle_feed_series(struct chronicle *chron, const struct rec_entry *entry)

@@ -37,6 +37,7 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 
 		journal_log(run->journal, "agent: %s", text);
 	}
+	alert_look(run);
 }
 
 static void on_console(void *ctx, const void *data, gsize len)
@@ -44,6 +45,7 @@ static void on_console(void *ctx, const void *data, gsize len)
 	struct run *run = ctx;
 
 	journal_console(run->journal, data, len);
+	alert_look(run);
 }
 
 static void on_box(void *ctx, GBytes *box)
@@ -272,6 +274,17 @@ static char *make_dir(const struct run_request *req, const char *stamp, GError *
 	return g_steal_pointer(&dir);
 }
 
+static json_t *operations_json(const struct config *c)
+{
+	json_t *ops = json_object();
+	guint i;
+
+	for (i = 0; i < c->nops; i++)
+		json_object_set_new(ops, c->ops[i].name, json_pack("{s:i, s:i, s:i, s:i}", "max_ms", (int)c->ops[i].max_ms,
+			"p50_ms", (int)c->ops[i].p50_ms, "p90_ms", (int)c->ops[i].p90_ms, "p99_ms", (int)c->ops[i].p99_ms));
+	return ops;
+}
+
 static json_t *run_json(const struct run *run, const char *stamp, const struct guest_image *image,
 			enum vm_accel accel)
 {
@@ -287,7 +300,7 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 	for (i = 0; req->noise && req->noise[i]; i++)
 		json_array_append_new(noise, json_string(req->noise[i]));
 	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, "
-			 "s:{s:i, s:i, s:i, s:i}}",
+			 "s:{s:i, s:i, s:i, s:i, s:i, s:o}}",
 		"stamp", stamp, "target", req->target->name, "scenario", run->plan ? run->plan->name : req->scenario,
 		"seed", (json_int_t)run->seed, "module", module, "source", req->source ? req->source : "",
 		"kernel", image ? image->release : "", "accel",
@@ -297,7 +310,8 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 		"memory_mib", (int)c->memory_mib, "vcpus", (int)c->vcpus,
 		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", !req->no_trace, "noise", noise,
 		"thresholds", "operation_ms", (int)c->operation_ms, "memory_kb", (int)c->memory_kb,
-		"cpu_percent", (int)c->cpu_percent, "io_per_second", (int)c->io_per_second);
+		"cpu_percent", (int)c->cpu_percent, "io_per_second", (int)c->io_per_second, "lasting_s", (int)c->lasting_s,
+		"operations", operations_json(c));
 }
 
 static void build_line(void *ctx, const char *line)
@@ -365,6 +379,7 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 {
 	gboolean usable;
 
+	hostwatch_start(run);
 	say_ready(run);
 	say_checks(run);
 	run_note_environment(run);
@@ -422,7 +437,10 @@ void run_clear(struct run *run)
 {
 	if (run->dump_timer)
 		g_source_remove(run->dump_timer);
+	hostwatch_stop(run);
 	session_close(run->session);
+	if (run->journal)
+		alert_close(run);
 	journal_close(run->journal);
 	modbuild_result_free(run->built);
 	g_clear_pointer(&run->until, g_regex_unref);
@@ -476,6 +494,7 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 	journal_finish(run->journal);
 	if (!out->interrupted)
 		run_compare(run, out->dir);
+	alert_close(run);
 	if (!out->interrupted)
 		journal_json(run->journal, VX_REC_END, json_pack("{s:b, s:s?}", "lost", lost,
 								 "why", why ? why->message : NULL));
@@ -541,9 +560,11 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->image = image;
 	run->rundir = rundir;
 	run->accel = accel;
+	alert_open(run);
 	if (run_open_guest(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	run_dump(run);
+	hostwatch_stop(run);
 	session_close(g_steal_pointer(&run->session));
 	if ((!local || local->domain == SESSION_ERROR) && control_is_due(run))
 		control(run, scenario, local ? NULL : &local);
@@ -600,7 +621,7 @@ gboolean run_execute(const struct run_request *request, struct run_outcome *ret,
 		(*error)->code = VX_ERROR_USAGE;
 		goto out;
 	}
-	if (!open_start(&run, scenario, error))
+	if (!alert_check(request->config, error) || !open_start(&run, scenario, error))
 		goto out;
 	req = run.req;
 	/* For a foreign guest, an image only says which kernel its module is built for. */
