@@ -113,7 +113,8 @@ static void look(struct excess *ex, const struct detect_now *now, enum excess_ki
 	const gboolean same = before->step == head->step && ex->flow.rates.seconds > 0;
 	double lasted_s;
 
-	if (limit <= 0 || value <= limit || is_load(now)) {
+	/* Before the first step the guest is ours. */
+	if (limit <= 0 || value <= limit || !now->step || is_load(now)) {
 		*streak = (struct streak){ 0 };
 		return;
 	}

@@ -65,6 +65,8 @@ struct chron_series {
 	char *name;			/* dotted words, the first of which is its family: "memory.free" */
 	const char *unit;		/* "kB", "objects"; static */
 	GArray *points;			/* struct chron_point, ascending */
+	guint64 count;			/* of samples, however many points are left */
+	double sum, least, most;	/* of all of them */
 	guint stride;			/* above 1: two points are left of twice so many samples, */
 	guint pending;			/* so many of which wait, */
 	struct chron_point low, high;	/* the least and the most of them these */

@@ -43,7 +43,7 @@ static void append_line(GString *out, json_t *json)
 }
 
 /* What was concluded before that moment, from `*next` on. */
-static void violation_lines(GString *out, const struct analysis *an, guint64 before_ns, guint *next)
+static void violation_lines(GString *out, const struct analysis *an, guint64 before_ns, guint64 memory_kb, guint *next)
 {
 	for (; *next < an->findings->len; ++*next) {
 		const struct finding *finding = g_ptr_array_index(an->findings, *next);
@@ -51,7 +51,7 @@ static void violation_lines(GString *out, const struct analysis *an, guint64 bef
 		if (finding->realtime_ns >= before_ns)
 			return;
 		if (finding->violation)
-			append_line(out, report_violation(finding));
+			append_line(out, report_violation(finding, memory_kb));
 	}
 }
 
@@ -80,12 +80,12 @@ static gboolean write_performance_lines(const char *dir, const struct analysis *
 	if (!reader)
 		return FALSE;
 	while (rec_reader_next(reader, &entry)) {
-		violation_lines(out, an, entry.stamp.realtime_ns, &next);
+		violation_lines(out, an, entry.stamp.realtime_ns, memory_kb, &next);
 		memory_kb = metrics_memory_of(&entry, memory_kb);
 		if (entry.frame.type == VX_MSG_EVENTS)
 			performance_lines(out, &entry, &thresholds, memory_kb);
 	}
-	violation_lines(out, an, G_MAXUINT64, &next);
+	violation_lines(out, an, G_MAXUINT64, memory_kb, &next);
 	return write_text(dir, "performance_events.jsonl", out->str, out->len, error);
 }
 

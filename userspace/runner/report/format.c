@@ -33,6 +33,7 @@ static const struct report_format formats[] = {
 	{ "openmetrics", NULL, "figures and histograms for Prometheus (OpenMetrics text)", format_openmetrics },
 	{ "trace", NULL, "the course of the run for Perfetto or chrome://tracing (JSON)", format_trace },
 	{ "csv", NULL, "one line for each mount and unmount (RFC 4180)", format_csv },
+	{ "series", NULL, "what was sampled over time, one line a sample (RFC 4180)", format_series },
 	{ NULL }
 };
 

@@ -46,6 +46,7 @@ void format_kcidb(GString *out, const struct report_view *view);
 void format_openmetrics(GString *out, const struct report_view *view);
 void format_trace(GString *out, const struct report_view *view);
 void format_csv(GString *out, const struct report_view *view);
+void format_series(GString *out, const struct report_view *view);
 void format_markdown(GString *out, const struct report_view *view);
 
 #endif

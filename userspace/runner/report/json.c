@@ -240,11 +240,13 @@ json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 	return json;
 }
 
-json_t *report_violation(const struct finding *finding)
+json_t *report_violation(const struct finding *finding, guint64 memory_kb)
 {
 	json_t *json = json_pack("{s:o}", "timestamp", timestamp_json(finding->realtime_ns));
 
 	json_object_update(json, finding->violation);
+	if (memory_kb && json_is_null(json_object_get(json, "memory_usage_kb")))
+		json_object_set_new(json, "memory_usage_kb", json_integer((json_int_t)memory_kb));
 	return json;
 }
 

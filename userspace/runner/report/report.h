@@ -22,7 +22,7 @@ json_t *report_metrics(const struct analysis *an);
 json_t *report_performance_event(const struct vx_event_fsop *event, guint64 realtime_ns,
 				 const struct thresholds *thresholds, guint64 memory_kb);
 /* The same of a finding that has a `violation`. New reference. */
-json_t *report_violation(const struct finding *finding);
+json_t *report_violation(const struct finding *finding, guint64 memory_kb);
 /* crash_detection_TIMESTAMP.log. Caller frees. */
 char *report_crash_log(const struct analysis *an);
 /* faults.md, of the scenario faults; NULL: the record has none. Caller frees. */

@@ -73,6 +73,10 @@ void chronicle_sample(struct chronicle *chron, const char *name, const char *uni
 
 	if (!series)
 		return;
+	series->least = series->count ? MIN(series->least, value) : value;
+	series->most = series->count ? MAX(series->most, value) : value;
+	series->sum += value;
+	series->count++;
 	/* Records come by CPU, and a host's clock may be set back. */
 	point.ns = series->last_ns = MAX(ns, series->last_ns);
 	if (series->stride == 1) {

@@ -151,7 +151,7 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 		if (finding_concern(finding->class) != CONCERN_PERFORMANCE)
 			json_line(jn, jn->crashes, finding_json(finding), "crash_events.jsonl");
 		if (finding->violation)
-			json_line(jn, jn->performance, report_violation(finding), "performance_events.jsonl");
+			json_line(jn, jn->performance, report_violation(finding, jn->memory_kb), "performance_events.jsonl");
 		journal_json(jn, VX_REC_FINDING, finding_json(finding));
 		/* Its words are in the record; a run may have thousands of them. */
 		g_ptr_array_set_size(finding->lines, 0);
