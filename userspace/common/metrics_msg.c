@@ -10,7 +10,7 @@ static void mend_name(char *name, size_t size)
 {
 	name[size - 1] = '\0';
 	while (*(name += strspn(name, name_bytes)))
-		*name = '?';
+		*name++ = '?';
 }
 
 int vx_metrics_read(const void *payload, size_t len, struct vx_metrics *ret)
