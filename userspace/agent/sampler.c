@@ -159,8 +159,9 @@ unsigned int sampler_parse_disks(const char *text, struct vx_metrics_disk *ret, 
 
 struct sample {
 	struct vx_msg_metrics head;
-	char rows[VX_METRICS_DISKS_MAX * sizeof(struct vx_metrics_disk) + VX_METRICS_TASKS_MAX * sizeof(struct vx_metrics_task)];
-	size_t len;			/* of the rows */
+	/* Of disks, then, without a gap, of tasks. */
+	char rows[VX_METRICS_DISKS_MAX * sizeof(struct vx_metrics_disk) + VX_METRICS_TASKS_MAX * sizeof(struct vx_metrics_task)]
+		__attribute__((aligned(8)));
 };
 
 static const char *read_file(const struct sampler *sampler, int file)
@@ -193,8 +194,7 @@ static void sample_system(const struct sampler *sampler, struct sample *s)
 
 static void sample_rows(struct sampler *sampler, struct sample *s, const struct steps *steps)
 {
-	struct vx_metrics_disk disks[VX_METRICS_DISKS_MAX];
-	struct vx_metrics_task tasks[VX_METRICS_TASKS_MAX];
+	struct vx_metrics_disk *disks = (struct vx_metrics_disk *)s->rows;
 	const char *text = read_file(sampler, SAMPLER_DISKS);
 	__u32 cut = 0;
 
@@ -203,12 +203,9 @@ static void sample_rows(struct sampler *sampler, struct sample *s, const struct 
 		s->head.have |= VX_METRICS_DISKS;
 	}
 	if (s->head.step)
-		s->head.ntasks = sampler_tasks_sample(&sampler->tasks, steps_child(steps), tasks, &cut);
+		s->head.ntasks = sampler_tasks_sample(&sampler->tasks, steps_child(steps),
+						      (struct vx_metrics_task *)(disks + s->head.ndisks), &cut);
 	s->head.cut += cut;
-	memcpy(s->rows, disks, s->head.ndisks * sizeof(disks[0]));
-	s->len = s->head.ndisks * sizeof(disks[0]);
-	memcpy(s->rows + s->len, tasks, s->head.ntasks * sizeof(tasks[0]));
-	s->len += s->head.ntasks * sizeof(tasks[0]);
 }
 
 static bool sample(struct sampler *sampler, struct outbox *out, const struct steps *steps)
@@ -227,7 +224,8 @@ static bool sample(struct sampler *sampler, struct outbox *out, const struct ste
 	s.head.samples = ++sampler->samples;
 	s.head.took_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	s.head.spent_ns = sampler->spent_ns += s.head.took_ns;
-	outbox_add(out, VX_MSG_METRICS, &s.head, sizeof(s.head), s.rows, s.len);
+	outbox_add(out, VX_MSG_METRICS, &s.head, sizeof(s.head), s.rows,
+		   s.head.ndisks * sizeof(struct vx_metrics_disk) + s.head.ntasks * sizeof(struct vx_metrics_task));
 	return true;
 }
 

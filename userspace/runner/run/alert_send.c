@@ -18,7 +18,9 @@ enum way { WAY_COMMAND, WAY_WEBHOOK, WAYS };
 struct alert_send {
 	char *command, *webhook;
 	GAsyncQueue *queue;	/* struct message * */
+	GMainContext *context;	/* the thread's own: process_run() runs it, not the run's */
 	GCancellable *cancel;
+	gint cut_off;		/* the same for what runs no context; atomic */
 	GThread *thread;
 	GMutex lock;		/* for what follows */
 	gboolean done;
@@ -70,7 +72,9 @@ static size_t drop(char *data, size_t size, size_t n, void *ctx)
 
 static int is_cancelled(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
-	return g_cancellable_is_cancelled(ctx);
+	struct alert_send *send = ctx;
+
+	return g_atomic_int_get(&send->cut_off);
 }
 
 static void post(struct alert_send *send, const struct message *message)
@@ -96,7 +100,7 @@ static void post(struct alert_send *send, const struct message *message)
 		curl_easy_setopt(curl, CURLOPT_WRITEDATA, &have);
 		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_cancelled);
-		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, send->cancel);
+		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, send);
 		code = curl_easy_perform(curl);
 		if (code != CURLE_OK)
 			fail(send, WAY_WEBHOOK, *why ? why : curl_easy_strerror(code));
@@ -108,21 +112,18 @@ static void post(struct alert_send *send, const struct message *message)
 static gpointer send_all(gpointer data)
 {
 	struct alert_send *send = data;
-	GMainContext *context = g_main_context_new();
 	struct message *message;
 
-	/* process_run() runs this thread's own context, not the run's. */
-	g_main_context_push_thread_default(context);
+	g_main_context_push_thread_default(send->context);
 	while ((message = g_async_queue_pop(send->queue))->env) {
-		if (send->command && !g_cancellable_is_cancelled(send->cancel))
+		if (send->command && !g_atomic_int_get(&send->cut_off))
 			run_command(send, message);
-		if (send->webhook && !g_cancellable_is_cancelled(send->cancel))
+		if (send->webhook && !g_atomic_int_get(&send->cut_off))
 			post(send, message);
 		message_free(message);
 	}
 	message_free(message);
-	g_main_context_pop_thread_default(context);
-	g_main_context_unref(context);
+	g_main_context_pop_thread_default(send->context);
 	g_mutex_lock(&send->lock);
 	send->done = TRUE;
 	g_cond_signal(&send->is_done);
@@ -142,6 +143,7 @@ struct alert_send *alert_send_new(const char *command, const char *webhook)
 	send->command = g_strdup(command);
 	send->webhook = g_strdup(webhook);
 	send->queue = g_async_queue_new_full(message_free);
+	send->context = g_main_context_new();
 	send->cancel = g_cancellable_new();
 	send->failures = g_string_new(NULL);
 	g_mutex_init(&send->lock);
@@ -164,6 +166,12 @@ void alert_send(struct alert_send *send, const char *const *env, const char *bod
 	g_async_queue_push(send->queue, message);
 }
 
+static gboolean cancel(gpointer data)
+{
+	g_cancellable_cancel(data);
+	return G_SOURCE_REMOVE;
+}
+
 void alert_send_finish(struct alert_send *send, guint end_ms)
 {
 	const gint64 until = g_get_monotonic_time() + end_ms * G_TIME_SPAN_MILLISECOND;
@@ -175,7 +183,9 @@ void alert_send_finish(struct alert_send *send, guint end_ms)
 	while (!send->done && g_cond_wait_until(&send->is_done, &send->lock, until))
 		;
 	g_mutex_unlock(&send->lock);
-	g_cancellable_cancel(send->cancel);
+	g_atomic_int_set(&send->cut_off, 1);
+	/* In the thread itself: GLib loses a source that is cancelled from another one. */
+	g_main_context_invoke(send->context, cancel, send->cancel);
 	g_thread_join(g_steal_pointer(&send->thread));
 }
 
@@ -186,6 +196,7 @@ void alert_send_free(struct alert_send *send)
 	alert_send_finish(send, 0);
 	g_async_queue_unref(send->queue);
 	g_object_unref(send->cancel);
+	g_main_context_unref(send->context);
 	g_string_free(send->failures, TRUE);
 	g_mutex_clear(&send->lock);
 	g_cond_clear(&send->is_done);
