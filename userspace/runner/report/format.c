@@ -70,7 +70,7 @@ GString *report_format_make(const struct report_format *format, const char *dir,
 			    const struct verdict *v, GError **error)
 {
 	VX_GUARD(chronicle_free) struct chronicle *chron = chronicle_read(dir, error);
-	const struct report_view view = { .dir = dir, .an = an, .v = v, .chron = chron };
+	const struct report_view view = { .dir = dir, .an = an, .v = v, .chron = chron, .trend = analysis_vm_event(an, "trend") };
 	GString *out;
 
 	if (!chron)
@@ -99,7 +99,7 @@ gboolean report_format_write(const char *dir, const struct analysis *an, const s
 {
 	VX_GUARD(chronicle_free) struct chronicle *chron = chronicle_read(dir, error);
 	g_autofree char *whole = g_canonicalize_filename(dir, NULL);
-	const struct report_view view = { .dir = whole, .an = an, .v = v, .chron = chron };
+	const struct report_view view = { .dir = whole, .an = an, .v = v, .chron = chron, .trend = analysis_vm_event(an, "trend") };
 	const struct report_format *format;
 
 	if (!chron)
