@@ -229,6 +229,7 @@ static void csv_has_its_columns(void **state)
 	g_autofree char *good = report_of(make_good, "csv"), *crash = report_of(make_crash, "csv");
 
 	every_run("csv", read_csv);
+	every_run("series", read_csv);
 	assert_int_equal(csv_rows(good), 41);
 	assert_int_equal(csv_rows(crash), 13);
 	/* No spreadsheet takes it for a formula. */

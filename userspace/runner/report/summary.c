@@ -294,7 +294,7 @@ static void usage_line(GString *out, const struct usage *usage)
 {
 	if (!usage->samples || usage->memory_mean_kb < 0 || usage->cpu_mean < 0)
 		return;
-	g_string_append_printf(out, "  guest    CPU %.0f %%, memory %.0f MiB, %.0f at most; I/O %.0f requests a second, %.0f at most\n",
+	g_string_append_printf(out, "  usage    CPU %.0f %%, memory %.0f MiB, %.0f at most; I/O %.0f requests a second, %.0f at most\n",
 			       usage->cpu_mean, usage->memory_mean_kb / 1024, (double)usage->memory_peak_kb / 1024,
 			       MAX(usage->ops_mean, 0), usage->ops_most);
 }
