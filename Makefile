@@ -44,7 +44,7 @@ ifneq ($(filter-out $(ENTRY),$(or $(MAKECMDGOALS),all)),)
 NEED_TOOLS := 1
 endif
 
-PKGS	:= glib-2.0 gio-2.0 gio-unix-2.0 jansson yaml-0.1 zlib libssh libpcre2-8 libdw libelf sqlite3
+PKGS	:= glib-2.0 gio-2.0 gio-unix-2.0 jansson yaml-0.1 zlib libssh libpcre2-8 libdw libelf sqlite3 libcurl
 VIRT_PKGS := libvirt libvirt-qemu libvirt-glib-1.0
 ifdef NEED_TOOLS
 ifneq ($(shell pkg-config --exists $(PKGS) libvirt libvirt-glib-1.0 cmocka && command -v $(CLANG) && echo ok | tail -1),)

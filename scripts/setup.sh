@@ -19,7 +19,7 @@ BASE_PACKAGES=(
 	gcc make clang llvm lld pkg-config git ca-certificates
 	bpftool libbpf-dev libelf-dev zlib1g-dev libzstd-dev pahole
 	libglib2.0-dev libvirt-glib-1.0-dev libjansson-dev libyaml-dev
-	libssh-dev libdw-dev libcmocka-dev libcap-dev libpcre2-dev libsqlite3-dev
+	libssh-dev libdw-dev libcmocka-dev libcap-dev libpcre2-dev libsqlite3-dev libcurl4-gnutls-dev
 	mmdebstrap uidmap e2fsprogs xz-utils zstd kmod cpio patchelf openssh-client openssh-server bc bison flex
 	libssl-dev cppcheck xxd man-db jq
 )

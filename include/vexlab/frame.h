@@ -46,6 +46,7 @@ enum vx_frame_type {
 	VX_REQ_MARKS		= 0x06,	/* struct vx_req_marks: emit VX_EVENT_MARKs at full speed (bench) */
 	VX_REQ_CANCEL		= 0x07,	/* struct vx_req_cancel: kill the running step's helper process */
 	VX_REQ_ALLOCS		= 0x08,	/* struct vx_req_allocs (alloc.h): what is outstanding */
+	VX_REQ_METRICS		= 0x09,	/* struct vx_req_metrics (metrics.h): sample the guest, or stop; answered by the samples */
 
 	/* agent to host */
 	VX_MSG_HELLO		= 0x41,	/* struct vx_msg_hello, then text */
@@ -60,6 +61,7 @@ enum vx_frame_type {
 	VX_MSG_LOG		= 0x4a,	/* UTF-8 text, one line, for the run's log */
 	VX_MSG_ALLOC_SITE	= 0x4b,	/* struct vx_msg_alloc_site, then text */
 	VX_MSG_ALLOCS		= 0x4c,	/* struct vx_msg_allocs: the end of these */
+	VX_MSG_METRICS		= 0x4d,	/* struct vx_msg_metrics, then disks, then tasks (metrics.h) */
 
 	/* written by the host into the record only */
 	VX_REC_RUN		= 0x81,	/* JSON: what is run, where, with what settings */
@@ -70,6 +72,7 @@ enum vx_frame_type {
 	VX_REC_END		= 0x86,	/* JSON: verdict; its absence tells an interrupted run */
 	VX_REC_BLACKBOX		= 0x87,	/* struct vx_rec_box, then bytes of a black box as it came (blackbox.h) */
 	VX_REC_REQUEST		= 0x88,	/* JSON: what else was asked of the agent: "do": "put", "trace", "leak" */
+	VX_REC_METRICS		= 0x89,	/* JSON: what the guest costs the host: QEMU's process, room on disks */
 };
 
 /* A box is larger than a frame may be: its pieces follow each other. */

@@ -3,7 +3,7 @@
  * The figures of docs/PERFORMANCE.md: medians, and ratios taken within one run
  * on one guest, what is compared in turn (A B A B ...).
  *
- *	bench_vexlab AGENT [cold|warm|trace|channel|step|restore]...
+ *	bench_vexlab AGENT [cold|warm|trace|channel|step|restore|metrics]...
  */
 #include <signal.h>
 
@@ -313,6 +313,60 @@ static void bench_restore(struct bench *b)
 	close_guest(b);
 }
 
+/* ---- sampling --------------------------------------------------------------------------------- */
+
+#define SAMPLED_S	20
+
+/* What it took in this stretch: % of one CPU, and each sample. */
+static void tell_samples(const struct bench *b, const char *share, const char *each)
+{
+	g_autoptr(GArray) took = g_array_new(FALSE, FALSE, sizeof(double));
+	const struct vx_msg_metrics *first, *last;
+	guint i;
+
+	if (b->samples->len < 2)
+		die("no samples", NULL);
+	first = &g_array_index(b->samples, struct vx_msg_metrics, 0);
+	last = &g_array_index(b->samples, struct vx_msg_metrics, b->samples->len - 1);
+	for (i = 1; i < b->samples->len; i++) {
+		const double us = (double)g_array_index(b->samples, struct vx_msg_metrics, i).took_ns / 1e3;
+
+		g_array_append_val(took, us);
+	}
+	one(share, 100 * (double)(last->spent_ns - first->spent_ns) / (double)(last->monotonic_ns - first->monotonic_ns), "%", "<= 0.5");
+	row(each, took, b->icount ? "10^3" : "us", "");
+}
+
+/* At rest, then between mounts, where one is made at the end of a step as well. */
+static void bench_metrics_by(struct bench *b, gboolean icount)
+{
+	gint64 until;
+
+	b->icount = icount;
+	b->samples = g_array_new(FALSE, FALSE, sizeof(struct vx_msg_metrics));
+	open_guest(b, FALSE, 0);
+	prepare_ext4(b);
+	step(b, VX_STEP_SLEEP, NULL, (gint64)3e9, 0);
+	g_array_set_size(b->samples, 0);
+	step(b, VX_STEP_SLEEP, NULL, SAMPLED_S * (gint64)1e9, 0);
+	tell_samples(b, icount ? "sampling each 500 ms, idle: instructions" : "sampling each 500 ms, guest idle",
+		     icount ? "one sample: instructions" : "one sample, guest idle");
+	g_array_set_size(b->samples, 0);
+	for (until = g_get_monotonic_time() + SAMPLED_S * G_USEC_PER_SEC; g_get_monotonic_time() < until;)
+		cycle(b);
+	tell_samples(b, icount ? "the same between mounts: instructions" : "sampling each 500 ms, between mounts",
+		     icount ? "one sample between mounts: instructions" : "one sample, between mounts");
+	close_guest(b);
+	g_clear_pointer(&b->samples, g_array_unref);
+	b->icount = FALSE;
+}
+
+static void bench_metrics(struct bench *b)
+{
+	bench_metrics_by(b, FALSE);
+	bench_metrics_by(b, TRUE);
+}
+
 static void run_named(struct bench *b, const char *name)
 {
 	if (!strcmp(name, "cold"))
@@ -327,18 +381,20 @@ static void run_named(struct bench *b, const char *name)
 		bench_step(b);
 	else if (!strcmp(name, "restore"))
 		bench_restore(b);
+	else if (!strcmp(name, "metrics"))
+		bench_metrics(b);
 	else
 		die(name, NULL);
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const all[] = { "cold", "warm", "trace", "channel", "step", "restore" };
+	static const char *const all[] = { "cold", "warm", "trace", "channel", "step", "restore", "metrics" };
 	struct bench b = { 0 };
 	int i;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: bench_vexlab AGENT [cold|warm|trace|channel|step|restore]...\n");
+		fprintf(stderr, "usage: bench_vexlab AGENT [cold|warm|trace|channel|step|restore|metrics]...\n");
 		return EX_USAGE;
 	}
 	bench_init(&b, argv[1]);

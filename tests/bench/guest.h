@@ -14,6 +14,7 @@
 #include "fsutil.h"
 #include "rows.h"
 #include "session.h"
+#include <vexlab/metrics.h>
 
 struct bench {
 	struct config config;
@@ -27,6 +28,7 @@ struct bench {
 	const char *probe_source;	/* of vexprobe.ko; NULL: without it */
 	gboolean icount;
 	double cpu_ns;			/* of the steps since it was zeroed */
+	GArray *samples;		/* struct vx_msg_metrics, as they came; NULL: not kept */
 };
 
 static inline void die(const char *what, GError *error)
@@ -60,6 +62,8 @@ static inline void on_frame(void *ctx, const struct vx_frame *frame, const void 
 
 	if (frame->type == VX_MSG_STATS && frame->length >= sizeof(struct vx_msg_stats))
 		count_losses(b, payload, frame->length);
+	if (frame->type == VX_MSG_METRICS && frame->length >= sizeof(struct vx_msg_metrics) && b->samples)
+		g_array_append_vals(b->samples, payload, 1);
 	if (frame->type != VX_MSG_EVENTS)
 		return;
 	vx_event_iter_init(&it, payload, frame->length);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make bench: every figure of docs/PERFORMANCE.md, as a Markdown table on stdout.
 #
-#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|restore|console|crash|run|operations|leaks|history]...
+#	tests/bench/run.sh BUILD [cold|warm|trace|channel|step|restore|metrics|console|crash|run|operations|leaks|history]...
 set -euo pipefail
 
 B=${1:?usage: tests/bench/run.sh BUILD [NAME...]}
@@ -67,7 +67,7 @@ whole_run() {
 	done | awk '{ print $1 / 1000 }' | row "vexlab run, 100 cycles, all included" s "<= 5"
 }
 
-(($#)) || set -- cold warm trace channel step restore crash console run operations leaks history
+(($#)) || set -- cold warm trace channel step restore metrics crash console run operations leaks history
 own=()
 for name; do
 	case $name in console|crash|run|operations|leaks|history) ;; *) own+=("$name") ;; esac

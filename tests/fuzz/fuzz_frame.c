@@ -10,6 +10,7 @@
 
 #include "event.h"
 #include "frame.h"
+#include "metrics_msg.h"
 #include "wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -38,6 +39,7 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 	const struct vx_event *event;
 	struct tally *tally = ctx;
 	struct vx_event_iter it;
+	static struct vx_metrics metrics;
 	struct vx_step step;
 	unsigned int i;
 
@@ -52,6 +54,12 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 	if (!vx_step_unpack(payload, frame->length, &step))
 		for (i = 0; i < step.req.nstrings; i++)
 			use(step.str[i], strlen(step.str[i]));
+	if (!vx_metrics_read(payload, frame->length, &metrics)) {
+		for (i = 0; i < metrics.head.ndisks; i++)
+			use(metrics.disks[i].name, strlen(metrics.disks[i].name));
+		for (i = 0; i < metrics.head.ntasks; i++)
+			use(metrics.tasks[i].comm, strlen(metrics.tasks[i].comm));
+	}
 	if (frame->type == VX_MSG_HELLO)
 		vx_decoder_expect(tally->dec, frame->epoch);
 }

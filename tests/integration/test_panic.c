@@ -95,7 +95,7 @@ static void open_journal(const char *name)
 
 	guest.dir = g_build_filename(test_dir, name, NULL);
 	if (!fs_mkdir(guest.dir, 0755, &error) ||
-	    !(guest.journal = journal_open(guest.dir, "test", 30000, &error)))
+	    !(guest.journal = journal_open(guest.dir, "test", &error)))
 		fail_msg("%s", error->message);
 	journal_json(guest.journal, VX_REC_RUN, json_pack("{s:s}", "target", "ext4"));
 }

@@ -22,6 +22,7 @@
 #include <zlib.h>
 
 #include "frame.h"
+#include "metrics_msg.h"
 #include "wire.h"
 
 #define WAIT_S		20
@@ -41,6 +42,7 @@ static struct {
 	struct vx_decoder dec;
 	struct message queue[QUEUE];
 	unsigned int first, count;
+	unsigned int samples;	/* that have come */
 } agent;
 static char dir[] = "/tmp/vexlab-agent-XXXXXX";
 
@@ -59,6 +61,7 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 	struct message *m = &agent.queue[(agent.first + agent.count++) % QUEUE];
 
 	assert_true(agent.count <= QUEUE);
+	agent.samples += frame->type == VX_MSG_METRICS;
 	m->frame = *frame;
 	m->payload = malloc(frame->length + 1u);
 	memcpy(m->payload, payload, frame->length);
@@ -566,6 +569,44 @@ static void test_flush_answers_without_probes(void **state)
 	free(m.payload);
 }
 
+/* On this machine's own /proc: samples at the interval, counters that only grow, the step's thread while one runs. */
+static void test_metrics(void **state)
+{
+	const struct vx_req_metrics ask = { .interval_ms = 50 }, stop = { 0 };
+	static struct vx_metrics now, before;
+	unsigned int i, came, with_tasks = 0;
+	struct message m;
+	uint64_t id, end;
+
+	request(VX_REQ_METRICS, &ask, sizeof(ask) - 1);
+	assert_log_says("metrics");
+	request(VX_REQ_METRICS, &ask, sizeof(ask));
+	id = start(STEP(SLEEP, .num = { 600000000 }), NULL);
+	for (i = 0; i < 10; i++) {
+		m = expect(VX_MSG_METRICS);
+		assert_int_equal(vx_metrics_read(m.payload, m.frame.length, &now), 0);
+		free(m.payload);
+		assert_int_equal(now.head.samples, i + 1);
+		assert_true(now.head.have & VX_METRICS_STAT && now.head.have & VX_METRICS_MEM);
+		assert_true(now.head.mem.total > now.head.mem.available && now.head.mem.available > 0);
+		assert_true(now.head.took_ns > 0 && now.head.spent_ns >= now.head.took_ns + before.head.spent_ns);
+		assert_true(now.head.monotonic_ns - before.head.monotonic_ns >= 24 * SEC / 1000);
+		assert_true(now.head.cpu.user >= before.head.cpu.user && now.head.switches > before.head.switches);
+		with_tasks += now.head.step == id && now.head.ntasks >= 1 && now.tasks[0].tid != (uint32_t)agent.pid;
+		before = now;
+	}
+	assert_true(with_tasks >= 5);
+	free(finish(id).output);
+	/* Stopped: in half a second of heartbeats and steps there is no more. */
+	request(VX_REQ_METRICS, &stop, sizeof(stop));
+	assert_nop_works();
+	came = agent.samples;
+	end = now_ns() + SEC / 2;
+	while (now_ns() < end)
+		assert_nop_works();
+	assert_int_equal(agent.samples, came);
+}
+
 #define agent_test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -586,6 +627,7 @@ int main(void)
 		agent_test(test_files),
 		agent_test(test_nonsense),
 		agent_test(test_flush_answers_without_probes),
+		agent_test(test_metrics),
 	};
 	char command[64];
 	int failed;

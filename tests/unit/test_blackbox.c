@@ -223,7 +223,7 @@ static void test_each_event_once(void **state)
 	struct seen seen;
 
 	assert_true(fs_mkdir(path, 0755, NULL));
-	journal = journal_open(path, "t", 30000, NULL);
+	journal = journal_open(path, "t", NULL);
 	journal_json(journal, VX_REC_RUN, json_pack("{s:s}", "target", "ext4"));
 	send_events(journal, 1, 100);
 	journal_box(journal, box->data, box->len);
@@ -254,7 +254,7 @@ static void test_rubbish(void **state)
 	struct seen seen;
 
 	assert_true(fs_mkdir(path, 0755, NULL));
-	journal = journal_open(path, "t", 30000, NULL);
+	journal = journal_open(path, "t", NULL);
 	journal_json(journal, VX_REC_RUN, json_pack("{s:s}", "target", "ext4"));
 	journal_box(journal, "nothing", 7);
 	((struct vx_box *)box->data)->records = 21;

@@ -105,6 +105,62 @@ static void test_bad_files(void **state)
 		       "c.yaml:2: thresholds.cpu_percent: 101 is out of range 1..100 %");
 }
 
+static const struct config_op *op_named(const struct config *c, const char *name)
+{
+	guint i;
+
+	for (i = 0; i < c->nops; i++)
+		if (!strcmp(c->ops[i].name, name))
+			return &c->ops[i];
+	fail_msg("no operation %s", name);
+	return NULL;
+}
+
+static void test_operations(void **state)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(GStrv) settings = NULL;
+	g_autofree char *all = NULL;
+	CONFIG_CLEAR struct config c = { 0 };
+
+	config_init(&c);
+	assert_int_equal(c.lasting_s, 30);
+	assert_true(load(&c, "thresholds:\n  cpu_percent: 50\n  operations:\n    mount: { p99_ms: 50, max_ms: 200 }\n"
+			 "    file work: { max_ms: 9 }\nalerts: { command: /bin/true, webhook: \"https://a.example/x\" }\n", &error));
+	assert_int_equal(c.cpu_percent, 50);
+	assert_int_equal(c.nops, 2);
+	assert_int_equal(op_named(&c, "mount")->p99_ms, 50);
+	assert_int_equal(op_named(&c, "mount")->max_ms, 200);
+	assert_int_equal(op_named(&c, "file work")->max_ms, 9);
+	assert_string_equal(c.alert_webhook, "https://a.example/x");
+	assert_true(config_set(&c, "operations.mount.p99_ms=60", &error));
+	assert_true(config_set(&c, "thresholds.operations.umount.max_ms=7", &error));
+	assert_int_equal(op_named(&c, "mount")->p99_ms, 60);
+	assert_int_equal(op_named(&c, "umount")->max_ms, 7);
+	/* They are recorded; where alerts go is not. */
+	settings = config_settings(&c);
+	assert_true(g_strv_contains((const char *const *)settings, "thresholds.operations.mount.p99_ms=60"));
+	assert_true(g_strv_contains((const char *const *)settings, "thresholds.operations.file work.max_ms=9"));
+	all = g_strjoinv("\n", settings);
+	assert_null(strstr(all, "example"));
+}
+
+static void test_bad_operations(void **state)
+{
+	assert_refused("thresholds:\n  operations:\n    mount:\n      p98_ms: 1\n",
+		       "c.yaml:4: unknown key \"thresholds.operations.mount.p98_ms\" (did you mean \"p90_ms\"?)");
+	assert_refused("thresholds:\n  operations:\n    mount: { max_ms: -1 }\n",
+		       "c.yaml:3: thresholds.operations.mount.max_ms: \"-1\" is not a whole number in 0..86400000 ms");
+	assert_refused("thresholds:\n  operations: 7\n",
+		       "c.yaml:2: thresholds.operations: operations by their names belong below it");
+	assert_refused("thresholds:\n  operations:\n    mount: { max_ms: 1 }\n    mount: { max_ms: 2 }\n",
+		       "c.yaml:4: thresholds.operations.mount: stands here a second time");
+	assert_refused("thresholds:\n  operations:\n    \"a\\eb\": { max_ms: 1 }\n",
+		       "c.yaml:3: thresholds.operations.a\033b: \"a\033b\" is no name of an operation or step");
+	assert_refused("alerts: { webhook: \"file:///etc/passwd\" }\n",
+		       "c.yaml:1: alerts.webhook: \"file:///etc/passwd\" is not an address that begins with http:// or https://");
+}
+
 static void test_missing_file(void **state)
 {
 	g_autoptr(GError) error = NULL;
@@ -148,6 +204,8 @@ static void test_bad_set(void **state)
 	assert_set_refused("vm.vcpu=1", "--set: unknown key \"vm.vcpu\" (did you mean \"vm.vcpus\"?)");
 	assert_set_refused("vm=1", "--set: vm: holds further keys, not a value");
 	assert_set_refused("vcpus", "--set takes key=value, as in --set vm.memory_mib=2048, not \"vcpus\"");
+	assert_set_refused("operations.mount=1", "--set: thresholds.operations: \"mount\" is followed by no key, as in NAME.max_ms");
+	assert_set_refused("operations.mount.max=1", "--set: unknown key \"max\" (known: max_ms, p50_ms, p90_ms, p99_ms)");
 	assert_set_refused("=1", "--set takes key=value, as in --set vm.memory_mib=2048, not \"=1\"");
 }
 
@@ -201,6 +259,8 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test_setup_teardown(test_file_over_defaults, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_operations, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bad_operations, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_missing_file, set_up, tear_down),
 		cmocka_unit_test(test_set),
 		cmocka_unit_test(test_bad_set),

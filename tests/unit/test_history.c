@@ -16,6 +16,7 @@
 #include "fsutil.h"
 #include "history.h"
 #include "lives.h"
+#include "trend.h"
 
 #define WRITERS	8
 #define EACH	12
@@ -149,6 +150,35 @@ static void a_killed_run_is_replaced_by_the_whole(void **state)
 	g_array_unref(series);
 	series = history_series(h, whole, NULL, "mount.total", FIELD_P50, 0, NULL);
 	assert_int_equal(series->len, 1);
+}
+
+/* Twice as long from the twelfth run on; one of another kernel is none of them. */
+static void the_trend_of_a_run(void **state)
+{
+	VX_GUARD(history_close) struct history *h = open_it(HISTORY_WRITE);
+	VX_GUARD(hist_run_free) struct hist_run *now = make(30, "6.12"), *other = make(25, "6.1");
+	json_t *trend, *runs, *changes;
+	guint i;
+
+	for (i = 0; i < 24; i++) {
+		VX_GUARD(hist_run_free) struct hist_run *run = make(i, "6.12");
+		struct hist_metric *metric = g_ptr_array_index(run->metrics, 0);
+
+		metric->p50 = 1e6 * (i < 12 ? 1 : 2) + i % 3 * 1000;
+		put(h, run);
+	}
+	put(h, other);
+	trend = trend_of(h, now, NULL, NULL);
+	runs = json_object_get(trend, "runs");
+	assert_int_equal(json_array_size(runs), 24);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(runs, 0), "stamp")), "run-0");
+	assert_float_equal(json_number_value(json_object_get(json_object_get(json_array_get(runs, 23), "values"), "mount p50, ms")),
+			   2.002, 1e-9);
+	changes = json_object_get(json_object_get(trend, "changes"), "mount p50, ms");
+	assert_int_equal(json_array_size(changes), 1);
+	assert_int_equal(json_integer_value(json_array_get(changes, 0)), 12);
+	assert_int_equal(json_array_size(json_object_get(json_object_get(trend, "changes"), "umount p50, ms")), 0);
+	json_decref(trend);
 }
 
 static void found_by_what_people_say(void **state)
@@ -492,8 +522,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(kept_as_it_was), T(a_killed_run_is_replaced_by_the_whole), T(found_by_what_people_say), T(many_writers_lose_nothing),
 		T(damaged_in_the_middle), T(damaged_at_its_head), T(anothers_and_newer_are_refused), T(an_older_one_is_brought_up),
-		T(comparable_only), cmocka_unit_test(titles_without_what_changes), T(a_findings_life), T(a_finding_begins_between_two_runs),
-		T(a_rare_one_is_not_gone_at_once),
+		T(comparable_only), T(the_trend_of_a_run), cmocka_unit_test(titles_without_what_changes), T(a_findings_life),
+		T(a_finding_begins_between_two_runs), T(a_rare_one_is_not_gone_at_once),
 		cmocka_unit_test(imports_are_checked),
 	};
 

@@ -277,6 +277,7 @@ static void csv_has_its_columns(void **state)
 	g_autofree char *good = report_of(make_good, "csv"), *crash = report_of(make_crash, "csv");
 
 	every_run("csv", read_csv);
+	every_run("series", read_csv);
 	assert_int_equal(csv_rows(good), 41);
 	assert_int_equal(csv_rows(crash), 13);
 	/* No spreadsheet takes it for a formula. */
@@ -327,13 +328,15 @@ static void series_keep_their_spikes(void **state)
 /* What a history brings is drawn; without one there is no such part. */
 static void trend_is_drawn_of_a_history(void **state)
 {
-	json_t *history = json_pack("[{s:s, s:{s:f, s:f}}, {s:s, s:{s:f, s:f}}]", "stamp", "a", "values", "score", 90.0,
-				    HOSTILE_JSON, 1.5, "stamp", "b", "values", "score", 100.0, HOSTILE_JSON, 2.5);
+	json_t *trend = json_pack("{s:[{s:s, s:{s:f, s:f}}, {s:s, s:{s:f, s:f}}], s:{s:[i, i, i]}}", "runs", "stamp", "a", "values",
+				  "score", 90.0, HOSTILE_JSON, 1.5, "stamp", "b", "values", "score", 100.0, HOSTILE_JSON, 2.5,
+				  "changes", "score", 1, -5, 1000);
 	VX_GUARD(chronicle_free) struct chronicle *chron = NULL;
 	VX_GUARD(analysis_free) struct analysis *an = NULL;
 	g_autoptr(GString) text = g_string_new(NULL);
 	struct report_view view = { 0 };
 	struct verdict verdict;
+	const char *at;
 	struct bed bed;
 
 	bed_open(&bed);
@@ -343,14 +346,18 @@ static void trend_is_drawn_of_a_history(void **state)
 	score_verdict(an, &verdict);
 	format_html(text, &view);
 	assert_null(strstr(text->str, "id=\"trend\""));
-	view.history = history;
+	view.trend = trend;
 	g_string_truncate(text, 0);
 	format_html(text, &view);
 	read_html(text->str);
 	expect_has(text->str, "id=\"trend\"");
 	expect_has(text->str, "<title>score</title>");
+	/* One change is among the runs. */
+	at = strstr(strstr(text->str, "<title>score</title>"), "class=\"whisker\"");
+	assert_non_null(at);
+	assert_null(strstr(at + 1, "class=\"whisker\""));
 	bed_close(&bed);
-	json_decref(history);
+	json_decref(trend);
 }
 
 /* The same record, the same report: nothing in it is of the moment or of the place. */

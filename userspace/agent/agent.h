@@ -6,6 +6,7 @@
 #include "drain.h"
 #include "frame.h"
 #include "hello.h"
+#include "sampler.h"
 #include "outbox.h"
 #include "port.h"
 #include "put.h"
@@ -19,6 +20,7 @@ struct agent {
 	struct steps *steps;
 	struct put put;
 	struct hello hello;
+	struct sampler sampler;
 	bool may_load_modules;	/* the step that runs */
 	bool may_set_clock;	/* the machine is ours */
 };

@@ -234,12 +234,15 @@ static int timeout_ms(const struct loop *loop)
 {
 	const struct agent *agent = loop->agent;
 	uint64_t due = steps_due_ns(agent->steps), drain = drain_due_ns(&agent->drain);
+	uint64_t sample = sampler_due_ns(&agent->sampler, agent->steps);
 	uint64_t now = now_ns();
 
 	if (loop->readable && outbox_pending(&agent->out) < OUTBOX_IDLE_LIMIT)
 		return 0;
 	if (drain < due)
 		due = drain;
+	if (sample < due)
+		due = sample;
 	if (due == UINT64_MAX)
 		return -1;
 	return due <= now ? 0 : (int)((due - now) / NSEC_PER_MSEC % 60000) + 1;
@@ -283,6 +286,9 @@ static void serve(struct loop *loop)
 			agent_log(agent, "marks: %s", strerror(-err));
 		watch_ring(loop);
 		write_port(loop);
+		/* After the answers, which it does not hold up. */
+		if (sampler_work(&agent->sampler, &agent->out, agent->steps))
+			write_port(loop);
 	}
 }
 
@@ -298,6 +304,7 @@ static int run(struct agent *agent, struct loop *loop)
 	int err;
 
 	put_init(&agent->put);
+	sampler_init(&agent->sampler);
 	err = vx_decoder_init(&agent->in);
 	if (!err)
 		err = outbox_init(&agent->out);
@@ -327,6 +334,7 @@ static void clean_up(struct agent *agent)
 	if (agent->hello.foreign)
 		undo_all();
 	put_deinit(&agent->put);
+	sampler_deinit(&agent->sampler);
 	drain_deinit(&agent->drain);
 	outbox_deinit(&agent->out);
 	vx_decoder_deinit(&agent->in);

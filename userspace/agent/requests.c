@@ -90,6 +90,7 @@ static int on_step(struct agent *agent, const void *payload, size_t len)
 	msg.id = req.id;
 	/* Before the worker starts, so that its first event bears the step. */
 	if (!steps_running(agent->steps, NULL)) {
+		sampler_before_step(&agent->sampler, &agent->out, agent->steps);
 		probes_set_step(agent->drain.probes, req.id);
 		probes_watch(agent->drain.probes, is_on_target(req.op));
 		agent->may_load_modules = may_load_modules(req.op);
@@ -159,6 +160,16 @@ static int on_allocs(struct agent *agent, const void *payload, size_t len)
 	return allocs_answer(&agent->out, agent->drain.probes, payload, len);
 }
 
+static int on_metrics(struct agent *agent, const void *payload, size_t len)
+{
+	int err = sampler_ask(&agent->sampler, payload, len);
+
+	if (err != -ENOENT)
+		return err;
+	agent_log(agent, "this kernel keeps no pressure figures (CONFIG_PSI, psi=1)");
+	return 0;
+}
+
 static int on_marks(struct agent *agent, const void *payload, size_t len)
 {
 	return drain_marks(&agent->drain, payload, len);
@@ -185,6 +196,7 @@ static const struct {
 	{ VX_REQ_MARKS,		"marks",	on_marks },
 	{ VX_REQ_CANCEL,	"cancel",	on_cancel },
 	{ VX_REQ_ALLOCS,	"allocs",	on_allocs },
+	{ VX_REQ_METRICS,	"metrics",	on_metrics },
 };
 
 void requests_handle(void *ctx, const struct vx_frame *frame, const void *payload)

@@ -193,6 +193,11 @@ uint64_t steps_running(const struct steps *steps, uint64_t *since_ns)
 	return steps->worker->run.step.req.id;
 }
 
+pid_t steps_child(const struct steps *steps)
+{
+	return is_running(steps) ? __atomic_load_n(&steps->worker->run.child, __ATOMIC_RELAXED) : 0;
+}
+
 uint64_t steps_due_ns(const struct steps *steps)
 {
 	uint64_t look = now_ns() + LOOK_EVERY_NS;

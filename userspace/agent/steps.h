@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <vexlab/request.h>
 
 struct steps;
@@ -42,6 +43,8 @@ int steps_fd(const struct steps *steps);
 uint64_t steps_due_ns(const struct steps *steps);
 void steps_check(struct steps *steps);
 
+/* The program that the running step has started and waits for, 0: none. It may be gone by the time it is looked at. */
+pid_t steps_child(const struct steps *steps);
 /* Running step, 0: none; since when, unless NULL. */
 uint64_t steps_running(const struct steps *steps, uint64_t *since_ns);
 

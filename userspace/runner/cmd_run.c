@@ -337,7 +337,7 @@ static int run(struct options *o, struct progress *progress)
 	g_autoptr(GError) error = NULL;
 	struct run_request req = { 0 };
 	struct ssh_config ssh;
-	struct config config;
+	CONFIG_CLEAR struct config config = { 0 };
 
 	if (!open_log(o, progress, &error))
 		return fail(progress, error);

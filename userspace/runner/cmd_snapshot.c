@@ -210,7 +210,7 @@ static int act(const struct options *o)
 	const char *verb = o->rest ? o->rest[0] : "";
 	g_autofree char *probe = cmd_lib_path("kmod-probe");
 	g_autoptr(GError) error = NULL;
-	struct config config;
+	CONFIG_CLEAR struct config config = { 0 };
 	struct run_request req = {
 		.config = &config, .source = o->source, .cachedir = o->cache, .agent = o->agent,
 		.kernel_release = o->kernel, .probe_source = probe, .box = VM_BOX_SHMEM, .force_tcg = o->tcg, .cold = o->cold,

@@ -12,6 +12,7 @@ static const struct detector *const detectors[] = {
 	&detector_guest,
 	&detector_step,		/* behind all who tell of crashes, for which steps end too */
 	&detector_latency,
+	&detector_excess,
 	&detector_leak,
 	&detector_oracle,
 	&detector_locks,
@@ -46,17 +47,14 @@ void detect_free(struct detect *detect)
 
 struct detect_config detect_config_from(const json_t *run)
 {
-	struct detect_config config = { .slow_operation_ms = 30000 };
+	struct detect_config config = { .thresholds = thresholds_from(run) };
 	const char *module = json_string_value(json_object_get(run, "module"));
 	const char *target = json_string_value(json_object_get(run, "target"));
-	const json_t *limits = json_object_get(run, "thresholds");
-	const json_t *slow = json_object_get(limits, "operation_ms");
 
-	if (json_is_number(slow))
-		config.slow_operation_ms = json_number_value(slow);
 	g_strlcpy(config.module, module ? module : "", sizeof(config.module));
 	g_strlcpy(config.target, target ? target : "", sizeof(config.target));
 	config.noise = json_object_get(run, "noise");
+	config.traced = !json_is_false(json_object_get(run, "traced"));
 	config.replay = json_object_get(run, "replay") != NULL;
 	return config;
 }
@@ -76,6 +74,7 @@ static void note_step(struct detect_now *now, const json_t *step)
 {
 	const char *name = json_string_value(json_object_get(step, "name"));
 	const char *kind = json_string_value(json_object_get(step, "kind"));
+	const char *phase = json_string_value(json_object_get(step, "phase"));
 
 	now->step = (guint64)json_integer_value(json_object_get(step, "id"));
 	now->cycle = (guint64)json_integer_value(json_object_get(step, "cycle"));
@@ -85,6 +84,7 @@ static void note_step(struct detect_now *now, const json_t *step)
 	now->on_target = json_is_true(json_object_get(step, "target"));
 	g_strlcpy(now->step_name, name ? name : "", sizeof(now->step_name));
 	g_strlcpy(now->step_kind, kind ? kind : "", sizeof(now->step_kind));
+	g_strlcpy(now->phase, phase ? phase : "", sizeof(now->phase));
 }
 
 static GPtrArray *or_null(GPtrArray *findings)

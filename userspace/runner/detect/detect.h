@@ -10,6 +10,7 @@
 #include <glib.h>
 #include "guard.h"
 #include "finding.h"
+#include "thresholds.h"
 #include "record.h"
 
 /* What a scenario file wants of a step: an error of these (none: any error), or a program's status. */
@@ -26,6 +27,7 @@ struct detect_now {
 	guint64 realtime_ns;
 	char step_name[VX_NAME_LEN];
 	char step_kind[16];		/* "load", "unload", "mkfs", "mount", ... as run/ names them */
+	char phase[16];			/* of the scenario: "warmup", "measure", ... */
 	gboolean on_target;		/* the step exercises the target (not our own set-up) */
 	gboolean may_fail;		/* it is to provoke an error: that it fails is no finding, a crash is */
 	struct detect_expect expect;
@@ -38,7 +40,8 @@ struct detect_now {
 #define DETECT_SILENT_MS	1000
 
 struct detect_config {
-	double slow_operation_ms;	/* threshold for one operation */
+	struct thresholds thresholds;
+	gboolean traced;		/* BPF tells of mounts and unmounts */
 	char module[VX_NAME_LEN];	/* target's module, "" when built in */
 	char target[VX_NAME_LEN];	/* its name: what it calls itself in messages, roughly */
 	gboolean replay;		/* another run's steps are done again */
@@ -74,7 +77,7 @@ struct finding *detect_finding(const struct detect_now *now, enum finding_class 
 			       const char *title);
 
 extern const struct detector detector_console, detector_death, detector_step, detector_latency, detector_guest, detector_leak,
-	detector_oracle, detector_locks, detector_inject, detector_regression;
+	detector_oracle, detector_locks, detector_inject, detector_regression, detector_excess;
 
 struct detect;
 

@@ -32,6 +32,9 @@ static const struct {
 	[FINDING_LOST_DATA]	 = { "LostData", CONCERN_STABILITY, FALSE },
 	[FINDING_LOST_SPACE]	 = { "LostSpace", CONCERN_STABILITY, FALSE },
 	[FINDING_REGRESSION]	 = { "PerformanceRegression", CONCERN_PERFORMANCE, FALSE },
+	[FINDING_HIGH_MEMORY]	 = { "HighMemoryUsage", CONCERN_PERFORMANCE, FALSE },
+	[FINDING_HIGH_CPU]	 = { "HighCpuUsage", CONCERN_PERFORMANCE, FALSE },
+	[FINDING_EXCESSIVE_IO]	 = { "ExcessiveIO", CONCERN_PERFORMANCE, FALSE },
 };
 _Static_assert(G_N_ELEMENTS(classes) == FINDING_CLASSES, "every class has a name and a concern");
 
@@ -117,6 +120,7 @@ void finding_free(struct finding *finding)
 	g_free(finding->folder);
 	g_free(finding->location);
 	g_free(finding->during);
+	json_decref(finding->violation);
 	g_free(finding);
 }
 

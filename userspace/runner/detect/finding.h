@@ -37,6 +37,9 @@ enum finding_class {
 	FINDING_LOST_DATA,		/* LostData: they were, until a remount or a power cut */
 	FINDING_LOST_SPACE,		/* LostSpace: blocks or inodes that do not come back */
 	FINDING_REGRESSION,		/* PerformanceRegression: slower than the runs before it */
+	FINDING_HIGH_MEMORY,		/* HighMemoryUsage: above their thresholds for long (excess.c) */
+	FINDING_HIGH_CPU,		/* HighCpuUsage */
+	FINDING_EXCESSIVE_IO,		/* ExcessiveIO */
 	FINDING_CLASSES,
 };
 
@@ -66,6 +69,7 @@ struct finding {
 	char *location;			/* "file:line" of the guilty frame, NULL: not known */
 	gboolean noise;			/* on the user's noise list: told, but never judged */
 	gboolean expected;		/* the scenario says that it must come: nor is it */
+	json_t *violation;		/* its line of performance_events.jsonl without the time; NULL: an operation's tells it, or none */
 	char *during;			/* step of the scenario file, NULL: none (scenario.h) */
 };
 

@@ -346,6 +346,13 @@ struct hist_run *hist_run_from(const char *dir, const struct analysis *an, const
 		add_op(run, &an->op[i], i);
 	if (an->measured_s > 0 && an->cycles)
 		add_figure(run, NULL, "cycles_per_second", (double)an->cycles / an->measured_s);
+	/* Of a run as a whole; CPU and I/O a second are as fast as its host was. */
+	if (an->usage.memory_peak_kb)
+		add_figure(run, NULL, "memory_peak_kb", (double)an->usage.memory_peak_kb);
+	if (an->usage.slab_peak_kb)
+		add_figure(run, NULL, "slab_peak_kb", (double)an->usage.slab_peak_kb);
+	if (an->usage.cpu_mean >= 0)
+		add_figure(run, NULL, "cpu_mean_percent", an->usage.cpu_mean);
 	for (i = 0; i < an->findings->len; i++)
 		add_finding(run, g_ptr_array_index(an->findings, i));
 	return run;

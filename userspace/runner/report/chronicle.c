@@ -26,6 +26,8 @@ static struct chronicle *chronicle_new(void)
 	chron->by_id = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	chron->by_name = g_hash_table_new(g_str_hash, g_str_equal);
 	chron->words = g_string_chunk_new(4096);
+	chron->flow = g_new0(struct metrics_flow, 1);
+	chron->host = g_new0(struct host_flow, 1);
 	return chron;
 }
 
@@ -40,6 +42,8 @@ void chronicle_free(struct chronicle *chron)
 	g_hash_table_unref(chron->by_id);
 	g_hash_table_unref(chron->by_name);
 	g_string_chunk_free(chron->words);
+	g_free(chron->flow);
+	g_free(chron->host);
 	g_free(chron);
 }
 

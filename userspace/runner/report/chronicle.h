@@ -11,6 +11,7 @@
 #define VEXLAB_CHRONICLE_H
 
 #include "analysis.h"
+#include "metrics.h"
 
 #define CHRONICLE_STEPS_MAX	1000000u
 #define CHRONICLE_OPS_MAX	1000000u
@@ -64,10 +65,20 @@ struct chron_series {
 	char *name;			/* dotted words, the first of which is its family: "memory.free" */
 	const char *unit;		/* "kB", "objects"; static */
 	GArray *points;			/* struct chron_point, ascending */
+	guint64 count;			/* of samples, however many points are left */
+	double sum, least, most;	/* of all of them */
 	guint stride;			/* above 1: two points are left of twice so many samples, */
 	guint pending;			/* so many of which wait, */
 	struct chron_point low, high;	/* the least and the most of them these */
 	guint64 last_ns;
+};
+
+/* The last of what is told as differences. */
+struct host_flow {
+	guint64 pid, at_ns, cpu_ms, read_bytes, write_bytes;	/* QEMU's, host's monotonic clock */
+	guint32 epoch;
+	gint64 fastest;			/* way of a sample, host's clock less the guest's, ns */
+	guint64 fastest_ns;		/* when that one came, 0: none has */
 };
 
 struct chronicle {
@@ -83,6 +94,8 @@ struct chronicle {
 	GHashTable *by_name;		/* series' name -> struct chron_series * */
 	GStringChunk *words;
 	gint64 ahead_ns;		/* host's clock less the guest's, by the last answer */
+	struct metrics_flow *flow;	/* the guest's samples */
+	struct host_flow *host;		/* the host's (series_usage.c) */
 };
 
 struct chronicle *chronicle_read(const char *dir, GError **error);
@@ -105,6 +118,9 @@ void chronicle_sample(struct chronicle *chronicle, const char *name, const char 
 gboolean chron_series_varies(const struct chron_series *series);
 /* Feeds one entry to all sources of samples; a step's answer after the step itself was noted. */
 void chronicle_feed_series(struct chronicle *chronicle, const struct rec_entry *entry);
+/* Sources of samples, series_usage.c: what guest and host spend. */
+void chronicle_feed_usage(struct chronicle *chronicle, const struct rec_entry *entry);
+void chronicle_feed_host(struct chronicle *chronicle, const struct rec_entry *entry);
 /* What the operations themselves tell, once each has its moment. */
 void chronicle_sample_ops(struct chronicle *chronicle);
 /* Nothing more comes. */

@@ -6,6 +6,7 @@
 #include "event.h"
 #include "evidence.h"
 #include "format.h"
+#include "metrics.h"
 #include "report.h"
 
 static gboolean write_text(const char *dir, const char *name, const char *text, gsize len,
@@ -41,7 +42,20 @@ static void append_line(GString *out, json_t *json)
 	g_string_append_c(out, '\n');
 }
 
-static void performance_lines(GString *out, const struct rec_entry *entry, double threshold_ms)
+/* What was concluded before that moment, from `*next` on. */
+static void violation_lines(GString *out, const struct analysis *an, guint64 before_ns, guint64 memory_kb, guint *next)
+{
+	for (; *next < an->findings->len; ++*next) {
+		const struct finding *finding = g_ptr_array_index(an->findings, *next);
+
+		if (finding->realtime_ns >= before_ns)
+			return;
+		if (finding->violation)
+			append_line(out, report_violation(finding, memory_kb));
+	}
+}
+
+static void performance_lines(GString *out, const struct rec_entry *entry, const struct thresholds *thresholds, guint64 memory_kb)
 {
 	struct vx_event_iter iter;
 	const struct vx_event *event;
@@ -50,23 +64,28 @@ static void performance_lines(GString *out, const struct rec_entry *entry, doubl
 	while ((event = vx_event_iter_next(&iter)))
 		if (event->type == VX_EVENT_FSOP)
 			append_line(out, report_performance_event(
-				(const struct vx_event_fsop *)event, entry->stamp.realtime_ns,
-				threshold_ms, 0));
+				(const struct vx_event_fsop *)event, entry->stamp.realtime_ns, thresholds, memory_kb));
 }
 
 static gboolean write_performance_lines(const char *dir, const struct analysis *an,
 					GError **error)
 {
 	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(dir, error);
-	const double threshold_ms = detect_config_from(an->run).slow_operation_ms;
+	const struct thresholds thresholds = thresholds_from(an->run);
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct rec_entry entry;
+	guint64 memory_kb = 0;
+	guint next = 0;
 
 	if (!reader)
 		return FALSE;
-	while (rec_reader_next(reader, &entry))
+	while (rec_reader_next(reader, &entry)) {
+		violation_lines(out, an, entry.stamp.realtime_ns, memory_kb, &next);
+		memory_kb = metrics_memory_of(&entry, memory_kb);
 		if (entry.frame.type == VX_MSG_EVENTS)
-			performance_lines(out, &entry, threshold_ms);
+			performance_lines(out, &entry, &thresholds, memory_kb);
+	}
+	violation_lines(out, an, G_MAXUINT64, memory_kb, &next);
 	return write_text(dir, "performance_events.jsonl", out->str, out->len, error);
 }
 

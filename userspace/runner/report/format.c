@@ -34,6 +34,7 @@ static const struct report_format formats[] = {
 	{ "openmetrics", NULL, "figures and histograms for Prometheus (OpenMetrics text)", format_openmetrics },
 	{ "trace", NULL, "the course of the run for Perfetto or chrome://tracing (JSON)", format_trace },
 	{ "csv", NULL, "one line for each mount and unmount (RFC 4180)", format_csv },
+	{ "series", NULL, "what was sampled over time, one line a sample (RFC 4180)", format_series },
 	{ NULL }
 };
 
@@ -70,7 +71,7 @@ GString *report_format_make(const struct report_format *format, const char *dir,
 			    const struct verdict *v, GError **error)
 {
 	VX_GUARD(chronicle_free) struct chronicle *chron = chronicle_read(dir, error);
-	const struct report_view view = { .dir = dir, .an = an, .v = v, .chron = chron };
+	const struct report_view view = { .dir = dir, .an = an, .v = v, .chron = chron, .trend = analysis_vm_event(an, "trend") };
 	GString *out;
 
 	if (!chron)
@@ -99,7 +100,7 @@ gboolean report_format_write(const char *dir, const struct analysis *an, const s
 {
 	VX_GUARD(chronicle_free) struct chronicle *chron = chronicle_read(dir, error);
 	g_autofree char *whole = g_canonicalize_filename(dir, NULL);
-	const struct report_view view = { .dir = whole, .an = an, .v = v, .chron = chron };
+	const struct report_view view = { .dir = whole, .an = an, .v = v, .chron = chron, .trend = analysis_vm_event(an, "trend") };
 	const struct report_format *format;
 
 	if (!chron)

@@ -12,11 +12,7 @@ struct report_view {
 	const struct analysis *an;	/* evidence_assign() has been called */
 	const struct verdict *v;
 	const struct chronicle *chron;
-	/*
-	 * Comparable runs before this one, oldest first: [{"stamp": "...", "values": {"score": 100.0, "mount p50, ns": 270000}}];
-	 * NULL: none are known.
-	 */
-	const json_t *history;
+	const json_t *trend;		/* comparable runs before this one, as history/trend.h has them; NULL: none are known */
 };
 
 struct report_format {
@@ -47,6 +43,7 @@ void format_kcidb(GString *out, const struct report_view *view);
 void format_openmetrics(GString *out, const struct report_view *view);
 void format_trace(GString *out, const struct report_view *view);
 void format_csv(GString *out, const struct report_view *view);
+void format_series(GString *out, const struct report_view *view);
 void format_markdown(GString *out, const struct report_view *view);
 
 #endif

@@ -73,3 +73,24 @@ void format_csv(GString *out, const struct report_view *view)
 	for (i = 0; i < view->chron->ops->len; i++)
 		row(out, view->chron, &g_array_index(view->chron->ops, struct chron_op, i));
 }
+
+void format_series(GString *out, const struct report_view *view)
+{
+	const GPtrArray *list = view->chron->series;
+	char buf[G_ASCII_DTOSTR_BUF_SIZE];
+	guint i, k;
+
+	g_string_append(out, "realtime_ns,series,unit,value\r\n");
+	for (i = 0; i < list->len; i++) {
+		const struct chron_series *series = g_ptr_array_index(list, i);
+		const char *const of_series[] = { series->name, series->unit };
+
+		for (k = 0; k < series->points->len; k++) {
+			const struct chron_point *point = &g_array_index(series->points, struct chron_point, k);
+
+			g_string_append_printf(out, "%" G_GUINT64_FORMAT, point->ns);
+			words(out, of_series, G_N_ELEMENTS(of_series));
+			g_string_append_printf(out, ",%s\r\n", g_ascii_formatd(buf, sizeof(buf), "%.15g", point->value));
+		}
+	}
+}

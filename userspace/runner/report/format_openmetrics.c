@@ -219,6 +219,36 @@ static void latencies(GString *out, const struct report_view *view)
 					  &tallies[op * (VX_PHASE_TYPES + 1) + phase]);
 }
 
+/* ---- what was sampled --------------------------------------------------------------------------- */
+
+static void sampled_line(GString *out, const struct report_view *view, const struct chron_series *series, const char *value,
+			 double number_)
+{
+	g_string_append(out, "vexlab_sampled");
+	open_labels(out, view);
+	label(out, "series", series->name);
+	label(out, "unit", series->unit);
+	label(out, "value", value);
+	number(out, number_);
+}
+
+static void sampled(GString *out, const struct report_view *view)
+{
+	const GPtrArray *list = view->chron->series;
+	guint i;
+
+	if (!list->len)
+		return;
+	family(out, "vexlab_sampled", "gauge", NULL, "Everything that was measured over the run's time, each in its own unit.");
+	for (i = 0; i < list->len; i++) {
+		const struct chron_series *series = g_ptr_array_index(list, i);
+
+		sampled_line(out, view, series, "least", series->least);
+		sampled_line(out, view, series, "mean", series->sum / (double)MAX(series->count, 1));
+		sampled_line(out, view, series, "most", series->most);
+	}
+}
+
 void format_openmetrics(GString *out, const struct report_view *view)
 {
 	info(out, view);
@@ -226,5 +256,6 @@ void format_openmetrics(GString *out, const struct report_view *view)
 	counts(out, view);
 	findings(out, view);
 	latencies(out, view);
+	sampled(out, view);
 	g_string_append(out, "# EOF\n");
 }

@@ -17,7 +17,7 @@
 #define STRIP		52.0		/* of a series */
 #define BLOCKS_MAX	400u
 #define MARKS_MAX	300u
-#define STRIPS_MAX	12u
+#define STRIPS_MAX	24u
 #define LETTER		6.6		/* units wide, about */
 
 struct course {
@@ -190,7 +190,7 @@ static void findings(const struct course *c, double y)
 static guint rank(const struct chron_series *series)
 {
 	static const char *const families[] = {
-		"latency", "cpu", "memory", "pressure", "io", "disk", "net", "outstanding", "slabgain", "agent", "refs", "caches", "slab",
+		"latency", "cpu", "mem", "memory", "pressure", "io", "qemu", "disk", "channel", "net", "outstanding", "slabgain", "agent", "refs", "caches", "slab",
 		"pages", "vmalloc", "inodes", "dentries",
 	};
 	guint i;

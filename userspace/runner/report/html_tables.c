@@ -278,7 +278,8 @@ void html_missing(GString *out, const struct report_view *view)
 
 static void spark(GString *out, const struct report_view *view, const char *name)
 {
-	const size_t n = MIN(json_array_size(view->history), RUNS_MAX), from = json_array_size(view->history) - n;
+	const json_t *all = json_object_get(view->trend, "runs"), *changes = json_object_get(json_object_get(view->trend, "changes"), name), *at;
+	const size_t n = MIN(json_array_size(all), RUNS_MAX), from = json_array_size(all) - n;
 	const struct axis runs = { 0, n > 1 ? (double)(n - 1) : 1, 150, 950, FALSE };
 	struct axis axis = { G_MAXDOUBLE, -G_MAXDOUBLE, 46, 8, FALSE };
 	g_autoptr(GString) path = g_string_new(NULL);
@@ -287,7 +288,7 @@ static void spark(GString *out, const struct report_view *view, const char *name
 
 	for (pass = 0; pass < 2; pass++)
 		for (i = 0; i < n; i++) {
-			const json_t *values = json_object_get(json_array_get(view->history, from + i), "values");
+			const json_t *values = json_object_get(json_array_get(all, from + i), "values");
 			const json_t *value = json_object_get(values, name);
 			const double v = json_number_value(value);
 
@@ -305,6 +306,10 @@ static void spark(GString *out, const struct report_view *view, const char *name
 	g_snprintf(high, sizeof(high), "%.6g", axis.hi);
 	svg_open(out, 1060, 54, name, "One point a run, the latest at the right");
 	svg_text(out, 140, 31, "lab end", name);
+	json_array_foreach(changes, i, at)
+		if (json_integer_value(at) > (json_int_t)from && json_integer_value(at) < (json_int_t)(from + n))
+			svg_line(out, axis_at(&runs, (double)(json_integer_value(at) - (json_int_t)from) - .5), 4,
+				 axis_at(&runs, (double)(json_integer_value(at) - (json_int_t)from) - .5), 50, "whisker");
 	g_string_append_printf(out, "<path class=\"plot\" d=\"%s\"/>", path->str);
 	svg_text(out, 960, 16, "tick", high);
 	svg_text(out, 960, 48, "tick", low);
@@ -313,9 +318,11 @@ static void spark(GString *out, const struct report_view *view, const char *name
 
 void html_trend(GString *out, const struct report_view *view)
 {
-	const size_t n = json_array_size(view->history);
-	json_t *latest = n ? json_object_get(json_array_get(view->history, n - 1), "values") : NULL, *value;
-	g_autofree char *about = g_strdup_printf("%zu comparable runs, oldest first; this one is not among them.", n);
+	const json_t *runs = json_object_get(view->trend, "runs");
+	const size_t n = json_array_size(runs);
+	json_t *latest = n ? json_object_get(json_array_get(runs, n - 1), "values") : NULL, *value;
+	g_autofree char *about = g_strdup_printf("%zu comparable runs, oldest first; this one is not among them. An upright line: the level has "
+						 "changed there for good.", n);
 	const char *name;
 	guint told = 0;
 

@@ -74,6 +74,24 @@ static json_t *loss_json(const struct analysis *an)
 			 "frames_lost", (json_int_t)an->frames_lost, "per_cpu", cpus);
 }
 
+/* What nobody has measured is null, not 0. */
+static json_t *known(double value)
+{
+	return value < 0 ? json_null() : json_real(value);
+}
+
+static json_t *usage_json(const struct usage *usage)
+{
+	return json_pack("{s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"samples", (json_int_t)usage->samples, "seconds", usage->seconds,
+		"memory_mean_kb", known(usage->memory_mean_kb),
+		"memory_peak_kb", usage->memory_peak_kb ? json_integer((json_int_t)usage->memory_peak_kb) : json_null(),
+		"slab_peak_kb", usage->slab_peak_kb ? json_integer((json_int_t)usage->slab_peak_kb) : json_null(),
+		"cpu_mean_percent", known(usage->cpu_mean),
+		"io_mean_per_second", known(usage->ops_mean), "io_most_per_second", known(usage->ops_most),
+		"sampling_cpu_percent", known(usage->sampling_percent));
+}
+
 json_t *report_metrics(const struct analysis *an)
 {
 	json_t *ops = json_object();
@@ -81,14 +99,14 @@ json_t *report_metrics(const struct analysis *an)
 
 	for (op = VX_OP_MOUNT; op < VX_OP_TYPES; op++)
 		json_object_set_new(ops, vx_op_name(op), op_json(an, op));
-	return json_pack("{s:s, s:s, s:O?, s:I, s:f, s:f, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:O?, s:I, s:f, s:f, s:o, s:o, s:o}",
 		"target", analysis_run_word(an, "target", "?"),
 		"scenario", analysis_run_word(an, "scenario", "?"),
 		"run", an->run,
 		"cycles", (json_int_t)an->cycles, "measured_seconds", an->measured_s,
 		"cycles_per_second",
 		an->measured_s > 0 ? (double)an->cycles / an->measured_s : 0.0,
-		"operations", ops, "losses", loss_json(an));
+		"operations", ops, "usage", usage_json(&an->usage), "losses", loss_json(an));
 }
 
 static json_t *probes_json(const struct analysis *an)
@@ -125,6 +143,15 @@ static guint count_class(const struct analysis *an, enum finding_class class)
 	return n;
 }
 
+static guint count_slow(const struct analysis *an)
+{
+	guint n = 0, i;
+
+	for (i = 0; i < FINDING_CLASSES; i++)
+		n += finding_concern(i) == CONCERN_PERFORMANCE ? count_class(an, i) : 0;
+	return n;
+}
+
 static guint count_all(const struct analysis *an)
 {
 	guint n = 0, i;
@@ -138,8 +165,7 @@ static json_t *crash_json(const struct analysis *an, const struct verdict *v)
 {
 	guint panics = count_class(an, FINDING_PANIC), oopses = count_class(an, FINDING_OOPS);
 	guint bugs = count_class(an, FINDING_BUG), hangs = count_class(an, FINDING_HANG);
-	guint slow = count_class(an, FINDING_SLOW_OPERATION) + count_class(an, FINDING_REGRESSION);
-	guint leaks = count_class(an, FINDING_LEAK), all = count_all(an) - slow;
+	guint leaks = count_class(an, FINDING_LEAK), all = count_all(an) - count_slow(an);
 
 	return json_pack("{s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}", "summary",
 		"total_events", (int)all, "kernel_panics", (int)panics, "oops_count", (int)oopses,
@@ -156,11 +182,11 @@ static json_t *performance_json(const struct analysis *an, const struct verdict 
 	double sum = (double)m->total.mean * (double)m->total.count +
 		     (double)u->total.mean * (double)u->total.count;
 
-	/* Memory and CPU are sampled by nobody yet: null, not 0. */
-	return json_pack("{s:{s:I, s:o, s:n, s:n, s:I}, s:o}", "summary",
+	return json_pack("{s:{s:I, s:o, s:o, s:o, s:I}, s:o}", "summary",
 		"total_measurements", (json_int_t)an->measurements,
 		"average_duration_ms", n ? json_real(sum / (double)n / 1e6) : json_null(),
-		"average_memory_usage_kb", "average_cpu_usage_percent",
+		"average_memory_usage_kb", known(an->usage.memory_mean_kb),
+		"average_cpu_usage_percent", known(an->usage.cpu_mean),
 		"threshold_violations", (json_int_t)an->violations,
 		"performance_score", v->judged && v->has_performance ? json_real(v->performance) : json_null());
 }
@@ -216,13 +242,23 @@ json_t *report_comprehensive(const struct analysis *an, const struct verdict *v)
 	return json;
 }
 
+json_t *report_violation(const struct finding *finding, guint64 memory_kb)
+{
+	json_t *json = json_pack("{s:o}", "timestamp", timestamp_json(finding->realtime_ns));
+
+	json_object_update(json, finding->violation);
+	if (memory_kb && json_is_null(json_object_get(json, "memory_usage_kb")))
+		json_object_set_new(json, "memory_usage_kb", json_integer((json_int_t)memory_kb));
+	return json;
+}
+
 json_t *report_performance_event(const struct vx_event_fsop *ev, guint64 realtime_ns,
-				 double threshold_ms, guint64 memory_kb)
+				 const struct thresholds *thresholds, guint64 memory_kb)
 {
 	double ms = (double)ev->total_ns / 1e6;
-	gboolean slow = ms > threshold_ms;
-	double busy = ev->total_ns && (ev->flags & VX_FSOP_OFFCPU_VALID) ?
-		100.0 * (1 - (double)MIN(ev->offcpu_ns, ev->total_ns) / (double)ev->total_ns) : 0;
+	gboolean slow = ms > thresholds_operation_ms(thresholds, vx_op_name(ev->op));
+	const gboolean timed = ev->total_ns && (ev->flags & VX_FSOP_OFFCPU_VALID), counted = ev->flags & VX_FSOP_IO_VALID;
+	const double busy = timed ? 100.0 * (1 - (double)MIN(ev->offcpu_ns, ev->total_ns) / (double)ev->total_ns) : 0;
 	json_t *phases = json_object();
 	json_t *json;
 	guint i;
@@ -231,12 +267,12 @@ json_t *report_performance_event(const struct vx_event_fsop *ev, guint64 realtim
 		if (ev->phase_ns[i])
 			json_object_set_new(phases, vx_phase_name(i),
 					    json_integer((json_int_t)ev->phase_ns[i]));
-	json = json_pack("{s:o, s:s, s:f, s:o, s:f, s:I, s:b, s:o, s:i, s:I, s:I, s:o}",
+	json = json_pack("{s:o, s:s, s:f, s:o, s:o, s:o, s:b, s:o, s:i, s:I, s:I, s:o}",
 		"timestamp", timestamp_json(realtime_ns), "operation", vx_op_name(ev->op),
 		"duration_ms", ms,
 		"memory_usage_kb", memory_kb ? json_integer((json_int_t)memory_kb) : json_null(),
-		"cpu_usage_percent", busy,
-		"io_operations", (json_int_t)ev->io_reads + ev->io_writes,
+		"cpu_usage_percent", timed ? json_real(busy) : json_null(),
+		"io_operations", counted ? json_integer((json_int_t)ev->io_reads + ev->io_writes) : json_null(),
 		"threshold_violated", slow,
 		"violation_type", slow ? json_string("SlowOperation") : json_null(),
 		"errno", -ev->err, "step", (json_int_t)ev->head.step,

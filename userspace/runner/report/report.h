@@ -9,14 +9,20 @@
 #include <jansson.h>
 #include "analysis.h"
 #include "score.h"
+#include "thresholds.h"
 
 /* comprehensive_report.json, as DESIGN names its fields, and more. New reference. */
 json_t *report_comprehensive(const struct analysis *an, const struct verdict *verdict);
 /* performance_metrics_TIMESTAMP.json: distributions by operation and phase. New reference. */
 json_t *report_metrics(const struct analysis *an);
-/* One line of performance_events.jsonl. New reference. */
+/*
+ * One line of performance_events.jsonl. CPU and I/O are the operation's own; memory is the guest's at the last sample, 0: not
+ * known. What was not measured is null. New reference.
+ */
 json_t *report_performance_event(const struct vx_event_fsop *event, guint64 realtime_ns,
-				 double threshold_ms, guint64 memory_kb);
+				 const struct thresholds *thresholds, guint64 memory_kb);
+/* The same of a finding that has a `violation`. New reference. */
+json_t *report_violation(const struct finding *finding, guint64 memory_kb);
 /* crash_detection_TIMESTAMP.log. Caller frees. */
 char *report_crash_log(const struct analysis *an);
 /* faults.md, of the scenario faults; NULL: the record has none. Caller frees. */

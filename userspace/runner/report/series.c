@@ -73,6 +73,10 @@ void chronicle_sample(struct chronicle *chron, const char *name, const char *uni
 
 	if (!series)
 		return;
+	series->least = series->count ? MIN(series->least, value) : value;
+	series->most = series->count ? MAX(series->most, value) : value;
+	series->sum += value;
+	series->count++;
 	/* Records come by CPU, and a host's clock may be set back. */
 	point.ns = series->last_ns = MAX(ns, series->last_ns);
 	if (series->stride == 1) {
@@ -144,7 +148,7 @@ static void feed_heartbeat(struct chronicle *chron, const struct rec_entry *entr
 }
 
 static void (*const sources[])(struct chronicle *chron, const struct rec_entry *entry) = {
-	feed_resources, feed_outstanding, feed_heartbeat,
+	feed_resources, feed_outstanding, feed_heartbeat, chronicle_feed_usage, chronicle_feed_host,
 };
 
 void chronicle_feed_series(struct chronicle *chron, const struct rec_entry *entry)

@@ -300,6 +300,16 @@ static void broken_off(GString *out, const struct analysis *an)
 	}
 }
 
+/* Of the guest as a whole. */
+static void usage_line(GString *out, const struct usage *usage)
+{
+	if (!usage->samples || usage->memory_mean_kb < 0 || usage->cpu_mean < 0)
+		return;
+	g_string_append_printf(out, "  usage    CPU %.0f %%, memory %.0f MiB, %.0f at most; I/O %.0f requests a second, %.0f at most\n",
+			       usage->cpu_mean, usage->memory_mean_kb / 1024, (double)usage->memory_peak_kb / 1024,
+			       MAX(usage->ops_mean, 0), usage->ops_most);
+}
+
 /* Whose it is, and how that is known. */
 static void fault_line(GString *out, const struct analysis *an, const struct finding *finding)
 {
@@ -357,6 +367,7 @@ char *report_summary(const char *dir, const struct analysis *an, const struct ve
 		op_table(out, an, op);
 	g_string_append_c(out, '\n');
 	losses(out, an);
+	usage_line(out, &an->usage);
 	recoveries(out, an);
 	if (file_operations)
 		g_string_append(out, file_operations);

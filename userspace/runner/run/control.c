@@ -28,6 +28,7 @@ struct run_request control_request(const struct run *run, const char *outdir)
 
 	req.target = run->req->control;
 	req.control = NULL;
+	req.no_alerts = TRUE;
 	req.history = NULL;
 	req.log = NULL;
 	req.source = req.module_params = req.mount_options = req.handlers = NULL;

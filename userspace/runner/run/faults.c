@@ -190,7 +190,7 @@ static gboolean is_echo(const struct trial *t, const struct finding *finding)
 {
 	return finding == t->found || finding == t->found_again || finding->class == FINDING_STEP_FAILED ||
 	       finding->class == FINDING_LOAD_FAILED || finding->class == FINDING_UNLOAD_FAILED ||
-	       finding->class == FINDING_SLOW_OPERATION || (t->row->late && finding->class == FINDING_HANG);
+	       finding_concern(finding->class) == CONCERN_PERFORMANCE || (t->row->late && finding->class == FINDING_HANG);
 }
 
 /* New reference: titles of findings that one fault must not have, after it. */

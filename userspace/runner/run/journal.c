@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "journal.h"
 #include "linefile.h"
+#include "metrics.h"
 #include "record.h"
 #include "report.h"
 
@@ -30,8 +31,9 @@ struct journal {
 	GString *unsearched;		/* what may be its beginning */
 	guint64 came_ns;
 	guint idle_timer;
-	double threshold_ms;
 	struct log *events;
+	struct thresholds thresholds;
+	guint64 memory_kb;		/* in use in the guest at the last sample, 0: not known */
 	GError *error;
 };
 
@@ -42,14 +44,13 @@ static struct linefile *open_log(const char *dir, const char *name, GError **err
 	return linefile_create(path, error);
 }
 
-struct journal *journal_open(const char *dir, const char *stamp, double threshold_ms,
-			     GError **error)
+struct journal *journal_open(const char *dir, const char *stamp, GError **error)
 {
 	struct journal *jn = g_new0(struct journal, 1);
 
 	jn->log_name = g_strdup_printf("enhanced_vexfs_test_%s.log", stamp);
 	jn->dir = g_strdup(dir);
-	jn->threshold_ms = threshold_ms;
+	jn->thresholds = thresholds_from(NULL);
 	jn->detect = detect_new();
 	jn->arrived = arrived_new();
 	jn->unsearched = g_string_new(NULL);
@@ -176,9 +177,12 @@ static void keep_findings(struct journal *jn, GPtrArray *findings)
 		tell_finding(jn, finding);
 		if (finding_concern(finding->class) != CONCERN_PERFORMANCE)
 			json_line(jn, jn->crashes, finding_json(finding), "crash_events.jsonl");
+		if (finding->violation)
+			json_line(jn, jn->performance, report_violation(finding, jn->memory_kb), "performance_events.jsonl");
 		journal_json(jn, VX_REC_FINDING, finding_json(finding));
 		/* Its words are in the record; a run may have thousands of them. */
 		g_ptr_array_set_size(finding->lines, 0);
+		g_clear_pointer(&finding->violation, json_decref);
 		g_ptr_array_add(jn->findings, finding);
 	}
 	g_ptr_array_set_free_func(findings, NULL);
@@ -197,9 +201,8 @@ static void take_events(struct journal *jn, const struct rec_entry *entry)
 			arrived_add(jn->arrived, event);
 		if (event->type == VX_EVENT_FSOP)
 			json_line(jn, jn->performance,
-				  report_performance_event((const struct vx_event_fsop *)event,
-							   entry->stamp.realtime_ns,
-							   jn->threshold_ms, 0),
+				  report_performance_event((const struct vx_event_fsop *)event, entry->stamp.realtime_ns,
+							   &jn->thresholds, jn->memory_kb),
 				  "performance_events.jsonl");
 	}
 }
@@ -213,6 +216,8 @@ void journal_frame(struct journal *jn, const struct vx_frame *frame, const void 
 	jn->epoch = frame->epoch;
 	if (frame->type == VX_MSG_EVENTS)
 		take_events(jn, &entry);
+	else if (frame->type == VX_MSG_METRICS)
+		jn->memory_kb = metrics_memory_of(&entry, jn->memory_kb);
 	keep_findings(jn, detect_feed(jn->detect, &entry));
 }
 
@@ -231,6 +236,8 @@ void journal_json(struct journal *jn, enum vx_frame_type type, json_t *json)
 
 	if (type == VX_REC_VM)
 		tell_guest(jn, json);
+	if (type == VX_REC_RUN)
+		jn->thresholds = thresholds_from(json);
 	json_decref(json);
 	if (text)
 		append_bytes(jn, type, text, strlen(text));

@@ -17,8 +17,7 @@
 struct journal;
 
 /* `dir` exists and is empty; `stamp` is the TIMESTAMP in file names. */
-struct journal *journal_open(const char *dir, const char *stamp, double threshold_ms,
-			     GError **error);
+struct journal *journal_open(const char *dir, const char *stamp, GError **error);
 /* NULL-safe. */
 void journal_close(struct journal *journal);
 VX_DEFINE_GUARD(struct journal, journal_close);

@@ -238,7 +238,8 @@ static const struct finding *outcome_since(const struct locks *l, guint from)
 	for (i = from; i < findings->len; i++) {
 		const struct finding *finding = g_ptr_array_index(findings, i);
 
-		if (finding->noise || finding->class == FINDING_LOCKING || finding->class == FINDING_SLOW_OPERATION)
+		if (finding->noise || finding->class == FINDING_LOCKING ||
+		    finding_concern(finding->class) == CONCERN_PERFORMANCE)
 			continue;
 		if (!worst || (finding_hurts(finding) && !finding_hurts(worst)))
 			worst = finding;

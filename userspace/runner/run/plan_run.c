@@ -132,7 +132,7 @@ static gboolean do_action(struct course *c, const struct plan_step *step, enum p
 
 static gboolean is_bad(const struct finding *finding)
 {
-	return finding_counts(finding) && finding->class != FINDING_SLOW_OPERATION && finding->blame != BLAME_ENVIRONMENT;
+	return finding_counts(finding) && finding_concern(finding->class) != CONCERN_PERFORMANCE && finding->blame != BLAME_ENVIRONMENT;
 }
 
 static guint count_bad(const struct course *c, guint from)

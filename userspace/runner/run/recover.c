@@ -94,7 +94,7 @@ static char *handler_for(const struct run *run, const struct finding *finding)
 	return NULL;
 }
 
-static char **handler_environment(const struct run *run, const struct finding *finding)
+char **run_environment(const struct run *run, const struct finding *finding)
 {
 	/* A handler may go where it likes. */
 	g_autofree char *dir = g_canonicalize_filename(journal_dir(run->journal), NULL);
@@ -106,7 +106,7 @@ static char **handler_environment(const struct run *run, const struct finding *f
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_STEP=%" G_GUINT64_FORMAT, run->next_step));
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_CYCLE=%" G_GUINT64_FORMAT, run->cycle));
 	g_ptr_array_add(env, g_strdup_printf("VEXLAB_LOST=%s",
-					     session_lost(run->session) ? session_lost(run->session) : ""));
+					     run->session && session_lost(run->session) ? session_lost(run->session) : ""));
 	if (finding) {
 		g_ptr_array_add(env, g_strdup_printf("VEXLAB_FINDING=%s", finding_class_name(finding->class)));
 		g_ptr_array_add(env, g_strdup_printf("VEXLAB_TITLE=%s", finding->title));
@@ -127,7 +127,7 @@ static void handler_line(void *ctx, const char *line)
 static gboolean ask_handler(struct run *run, const struct finding *finding)
 {
 	g_autofree char *path = handler_for(run, finding);
-	g_auto(GStrv) env = handler_environment(run, finding);
+	g_auto(GStrv) env = run_environment(run, finding);
 	const char *argv[] = { path, NULL };
 	g_autoptr(GError) error = NULL;
 	int status = -1;

@@ -6,6 +6,7 @@
 #include "lives.h"
 #include "regress.h"
 #include "run_priv.h"
+#include "trend.h"
 
 static void tell(struct run *run, const char *text)
 {
@@ -44,6 +45,7 @@ static gboolean compare(struct run *run, struct history *h, const char *dir, GEr
 	const struct config *config = run->req->config;
 	struct regress_config how = regress_defaults;
 	g_autoptr(GPtrArray) lives = NULL;
+	json_t *trend;
 	struct verdict verdict;
 	guint looked;
 
@@ -57,12 +59,12 @@ static gboolean compare(struct run *run, struct history *h, const char *dir, GEr
 	/* Who looks for crashes is told nothing of figures. */
 	if (run->req->mode != MODE_CRASHES && !(regress = regress_run(h, now, run->req->across, &how, error)))
 		return FALSE;
-	lives = lives_of(h, now, &looked, error);
-	if (!lives)
+	if (!(lives = lives_of(h, now, &looked, error)) || !(trend = trend_of(h, now, run->req->across, error)))
 		return FALSE;
 	if (regress)
 		note(run, "compared", regress_json(regress));
 	note(run, "lives", lives_json(lives, looked));
+	note(run, "trend", trend);
 	return TRUE;
 }
 

@@ -37,6 +37,7 @@ static void on_frame(void *ctx, const struct vx_frame *frame, const void *payloa
 
 		journal_log(run->journal, "agent: %s", text);
 	}
+	alert_look(run);
 }
 
 static void on_console(void *ctx, const void *data, gsize len)
@@ -44,6 +45,7 @@ static void on_console(void *ctx, const void *data, gsize len)
 	struct run *run = ctx;
 
 	journal_console(run->journal, data, len);
+	alert_look(run);
 }
 
 static void on_box(void *ctx, GBytes *box)
@@ -296,6 +298,17 @@ static char *make_dir(const struct run_request *req, const char *stamp, GError *
 	return g_steal_pointer(&dir);
 }
 
+static json_t *operations_json(const struct config *c)
+{
+	json_t *ops = json_object();
+	guint i;
+
+	for (i = 0; i < c->nops; i++)
+		json_object_set_new(ops, c->ops[i].name, json_pack("{s:i, s:i, s:i, s:i}", "max_ms", (int)c->ops[i].max_ms,
+			"p50_ms", (int)c->ops[i].p50_ms, "p90_ms", (int)c->ops[i].p90_ms, "p99_ms", (int)c->ops[i].p99_ms));
+	return ops;
+}
+
 static json_t *run_json(const struct run *run, const char *stamp, const struct guest_image *image,
 			enum vm_accel accel)
 {
@@ -311,7 +324,7 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 	for (i = 0; req->noise && req->noise[i]; i++)
 		json_array_append_new(noise, json_string(req->noise[i]));
 	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:s?, s:o, "
-			 "s:{s:i, s:i, s:i, s:i}}",
+			 "s:{s:i, s:i, s:i, s:i, s:i, s:o}}",
 		"stamp", stamp, "target", req->target->name, "scenario", run->plan ? run->plan->name : req->scenario,
 		"seed", (json_int_t)run->seed, "module", module, "source", req->source ? req->source : "",
 		"kernel", image ? image->release : "", "accel",
@@ -322,7 +335,8 @@ static json_t *run_json(const struct run *run, const char *stamp, const struct g
 		"cycles", (int)c->cycles, "warmup", (int)c->warmup, "traced", run_latency_probes(run) != 0,
 		"mode", run_mode_word(req->mode), "noise", noise,
 		"thresholds", "operation_ms", (int)c->operation_ms, "memory_kb", (int)c->memory_kb,
-		"cpu_percent", (int)c->cpu_percent, "io_per_second", (int)c->io_per_second);
+		"cpu_percent", (int)c->cpu_percent, "io_per_second", (int)c->io_per_second, "lasting_s", (int)c->lasting_s,
+		"operations", operations_json(c));
 }
 
 static void build_line(void *ctx, const char *line)
@@ -390,6 +404,7 @@ static gboolean drive(struct run *run, const struct scenario *scenario, GError *
 {
 	gboolean usable;
 
+	hostwatch_start(run);
 	say_ready(run);
 	say_checks(run);
 	run_note_environment(run);
@@ -450,7 +465,10 @@ void run_clear(struct run *run)
 	if (run->budget_timer)
 		g_source_remove(run->budget_timer);
 	json_decref(run->undone);
+	hostwatch_stop(run);
 	session_close(run->session);
+	if (run->journal)
+		alert_close(run);
 	journal_close(run->journal);
 	modbuild_result_free(run->built);
 	g_clear_pointer(&run->until, g_regex_unref);
@@ -541,6 +559,7 @@ static gboolean conclude(struct run *run, struct run_outcome *out, const GError 
 	journal_finish(run->journal);
 	if (!out->interrupted)
 		run_compare(run, out->dir);
+	alert_close(run);
 	if (!out->interrupted)
 		journal_json(run->journal, VX_REC_END, json_pack("{s:b, s:s?, s:o?}", "lost", lost,
 			     "why", why ? why->message : NULL, "cut", cut_json(run)));
@@ -606,7 +625,7 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	out->dir = make_dir(run->req, stamp, error);
 	if (!out->dir)
 		return FALSE;
-	run->journal = journal_open(out->dir, stamp, run->req->config->operation_ms, error);
+	run->journal = journal_open(out->dir, stamp, error);
 	if (!run->journal)
 		return FALSE;
 	journal_set_log(run->journal, run->req->log);
@@ -618,12 +637,14 @@ static gboolean with_guest(struct run *run, const struct scenario *scenario,
 	run->image = image;
 	run->rundir = rundir;
 	run->accel = accel;
+	alert_open(run);
 	if (run_open_guest(run, &local) && !drive(run, scenario, &local))
 		g_assert(local);
 	/* Cut in the middle: the guest still can say how many records it has lost. */
 	if (run->cut && run->session && !session_lost(run->session))
 		(void)session_flush(run->session, NULL);
 	run_dump(run);
+	hostwatch_stop(run);
 	session_close(g_steal_pointer(&run->session));
 	if ((!local || local->domain == SESSION_ERROR) && control_is_due(run))
 		control(run, scenario, local ? NULL : &local);
@@ -681,7 +702,7 @@ gboolean run_execute(const struct run_request *request, struct run_outcome *ret,
 		(*error)->code = VX_ERROR_USAGE;
 		goto out;
 	}
-	if (!open_start(&run, scenario, error))
+	if (!alert_check(request->config, error) || !open_start(&run, scenario, error))
 		goto out;
 	req = run.req;
 	/* For a foreign guest, an image only says which kernel its module is built for. */

@@ -57,6 +57,7 @@ struct run_request {
 	const char *snapshot;		/* start from it instead of a booted guest (snapshot.h); or NULL */
 	gint64 snapshot_made;		/* the one that was made then, and no other; 0: any */
 	gboolean dump;			/* the guest's memory at the first finding that matters */
+	gboolean no_alerts;		/* of a run that belongs to another */
 	const char *handlers;		/* folder of the user's recovery handlers (recover.c), or NULL */
 	struct replay *replay;		/* replay.c's own: the steps of another run instead of a scenario */
 	struct run_progress progress;

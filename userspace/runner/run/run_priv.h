@@ -41,7 +41,9 @@ struct run {
 	struct start *start;			/* the snapshot that the guest starts from; NULL: none */
 	struct stop *stop;			/* the step that the run ends with; NULL: none */
 	gboolean dumped;			/* once a run, tried or done */
-	guint dump_timer;
+	guint dump_timer, watch_timer;
+	struct alerts *alerts;			/* NULL: none are told */
+	struct alert_send *alert_send;		/* NULL: only to the terminal */
 	struct vx_req_trace traced;		/* what the guest was last asked to trace */
 	gboolean tracing;			/* it was asked */
 	gboolean given_up;			/* nothing is tried any more: a handler says so, or it has failed */
@@ -137,6 +139,21 @@ gboolean run_put_back(struct run *run, const char *cause, gboolean *go_on, GErro
 gboolean control_is_due(const struct run *run);
 struct run_request control_request(const struct run *run, const char *outdir);
 void control_note(struct run *run, const struct run_outcome *out, const GError *why);
+
+/*
+ * alert.c: what was found since the last look is told, if it is an alert; close waits for what is being sent, some seconds at
+ * most. check: before anything is started; VX_ERROR_CONFIG.
+ */
+gboolean alert_check(const struct config *config, GError **error);
+void alert_open(struct run *run);
+void alert_look(struct run *run);
+void alert_close(struct run *run);
+/* recover.c: what the user's programs are told, "KEY=value"; `finding` may be NULL. g_strfreev(). */
+char **run_environment(const struct run *run, const struct finding *finding);
+
+/* hostwatch.c: from now on, QEMU and room on disks into the record, each watch.monitor_interval_ms. */
+void hostwatch_start(struct run *run);
+void hostwatch_stop(struct run *run);
 
 /* environment.c: machine, versions, the source's revision, into the record; once the guest is there. */
 void run_note_environment(const struct run *run);

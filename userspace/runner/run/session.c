@@ -8,6 +8,7 @@
 #include "link.h"
 #include "session_priv.h"
 #include "wire.h"
+#include <vexlab/metrics.h>
 
 #define GRACE_MS	3500	/* for the agent's answer, beyond the step's own deadline: it looks for 2 s where it is */
 #define TRACE_MS	60000	/* attaching everything under TCG takes two seconds */
@@ -226,6 +227,14 @@ static double off_ms(guint64 asked_ns, guint64 guest_ns)
 	return (double)guest_ns > now ? ((double)guest_ns - now) / 1e6 : 0;
 }
 
+/* Each guest anew, whatever a state that it woke up from was asked to do. */
+static void ask_for_metrics(struct session *s)
+{
+	const struct vx_req_metrics req = { .interval_ms = s->config.config->performance_interval_ms };
+
+	link_send(s->link, VX_REQ_METRICS, &req, sizeof(req), NULL, 0);
+}
+
 gboolean session_take_greeting(struct session *s, guint64 asked_ns, GError **error)
 {
 	const GByteArray *got = s->wait.payload;
@@ -245,6 +254,7 @@ gboolean session_take_greeting(struct session *s, guint64 asked_ns, GError **err
 	s->clock_off_ms = off_ms(asked_ns, msg.realtime_ns);
 	g_free(s->greeting);
 	s->greeting = g_strndup((const char *)got->data + sizeof(msg), got->len - sizeof(msg));
+	ask_for_metrics(s);
 	return TRUE;
 }
 

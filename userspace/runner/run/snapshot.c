@@ -116,7 +116,7 @@ static gboolean place_init(struct place *p, const struct run_request *req, struc
 	/* A journal as any run has; it goes with the run directory. */
 	p->journal = g_build_filename(rundir_path(rundir), "journal", NULL);
 	return fs_mkdir(p->journal, 0700, error) &&
-	       (p->run.journal = journal_open(p->journal, "snapshot", p->config.operation_ms, error));
+	       (p->run.journal = journal_open(p->journal, "snapshot", error));
 }
 
 /* ---- manifest --------------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config_ops.h"
 #include "error.h"
 #include "yamlfile.h"
 
@@ -25,6 +25,7 @@ static const struct config defaults = {
 	.memory_kb = 3145728,
 	.cpu_percent = 95,
 	.io_per_second = 50000,
+	.lasting_s = 30,
 	.baseline_min = 5,
 	.baseline_most = 20,
 	.effect_percent = 10,
@@ -40,6 +41,9 @@ static const struct config defaults = {
 	{ .key = key_, .kind = YAML_BOOL, .offset = offsetof(struct config, member), .help = help_ }
 #define GROUP(key_, fields_) { .key = key_, .kind = YAML_MAPPING, .fields = fields_ }
 
+#define THRESHOLDS	"thresholds"
+#define ALERTS		"alerts"
+
 #define DAY_S	86400u
 #define DAY_MS	(DAY_S * 1000u)
 
@@ -53,8 +57,8 @@ static const struct yaml_field vm_fields[] = {
 static const struct yaml_field watch_fields[] = {
 	UINT("watchdog_s", watchdog_s, 1, DAY_S, "s", "a step that takes longer is given up, whatever its own deadline"),
 	UINT("heartbeat_s", heartbeat_s, 1, 3600, "s", "silence of the agent, which beats once a second, after which the guest is lost"),
-	UINT("performance_interval_ms", performance_interval_ms, 10, 3600000, "ms", "between performance samples"),
-	UINT("monitor_interval_ms", monitor_interval_ms, 10, 3600000, "ms", "between looks at the guest"),
+	UINT("performance_interval_ms", performance_interval_ms, 0, 3600000, "ms", "between samples of the guest, 10 at the least; 0: none"),
+	UINT("monitor_interval_ms", monitor_interval_ms, 0, 3600000, "ms", "between samples of QEMU and the host, 10 at the least; 0: none"),
 	UINT("step_deadline_ms", step_deadline_ms, 10, DAY_MS, "ms", "for one step in the guest"),
 	UINT("boot_deadline_s", boot_deadline_s, 1, DAY_S, "s", "from power-on to the agent's greeting"),
 	UINT("build_deadline_s", build_deadline_s, 1, DAY_S, "s", "for building the module under test"),
@@ -74,9 +78,18 @@ static const struct yaml_field record_fields[] = {
 
 static const struct yaml_field threshold_fields[] = {
 	UINT("operation_ms", operation_ms, 1, DAY_MS, "ms", "a slower operation is a finding"),
-	UINT("memory_kb", memory_kb, 1024, G_MAXUINT, "kB", "memory in use in the guest"),
-	UINT("cpu_percent", cpu_percent, 1, 100, "%", "CPU in use in the guest"),
-	UINT("io_per_second", io_per_second, 1, 1000000000, "a second", "I/O operations"),
+	UINT("memory_kb", memory_kb, 1024, G_MAXUINT, "kB", "memory in use in the guest, for long"),
+	UINT("cpu_percent", cpu_percent, 1, 100, "%", "of all CPUs of the guest in use, for long"),
+	UINT("io_per_second", io_per_second, 1, 1000000000, "a second", "requests to one device, for long"),
+	UINT("lasting_s", lasting_s, 0, DAY_S, "s", "how long that is; 0: one sample"),
+	{ 0 },
+};
+
+static const struct yaml_field alert_fields[] = {
+	{ .key = "command", .kind = YAML_STRING, .offset = offsetof(struct config, alert_command),
+	  .help = "program that is run for each alert" },
+	{ .key = "webhook", .kind = YAML_STRING, .offset = offsetof(struct config, alert_webhook), .pattern = "(https?://.+)?",
+	  .pattern_said = "an address that begins with http:// or https://", .help = "address that each alert is posted to" },
 	{ 0 },
 };
 
@@ -102,7 +115,8 @@ static const struct yaml_field config_fields[] = {
 	GROUP("watch", watch_fields),
 	GROUP("recovery", recovery_fields),
 	GROUP("record", record_fields),
-	GROUP("thresholds", threshold_fields),
+	GROUP(THRESHOLDS, threshold_fields),
+	GROUP(ALERTS, alert_fields),
 	GROUP("history", history_fields),
 	GROUP("scenario", scenario_fields),
 	{ 0 },
@@ -113,13 +127,37 @@ void config_init(struct config *config)
 	*config = defaults;
 }
 
+void config_clear(struct config *config)
+{
+	yaml_clear(config_fields, config);
+}
+
+/* All by the table, but for what users name themselves. */
+static gboolean read_file(const struct yamlfile *yf, struct config *config, GError **error)
+{
+	static const char *const skip[] = { THRESHOLDS, NULL }, *const skip_ops[] = { CONFIG_OPS, NULL };
+	struct yaml_place thresholds, ops;
+
+	if (!yaml_read_at(yaml_top(yf), "", config_fields, skip, config, error))
+		return FALSE;
+	if (!yaml_find(yaml_top(yf), THRESHOLDS, &thresholds))
+		return TRUE;
+	return yaml_read_at(thresholds, THRESHOLDS, threshold_fields, skip_ops, config, error) &&
+	       (!yaml_find(thresholds, CONFIG_OPS, &ops) || config_ops_read(config, ops, error));
+}
+
 gboolean config_load(struct config *config, const char *path, GError **error)
 {
 	VX_GUARD(yamlfile_close) struct yamlfile *yf = yamlfile_open(path, error);
 	struct config copy = *config;
 
-	if (!yf || !yamlfile_read(yf, config_fields, &copy, error))
+	copy.alert_command = g_strdup(config->alert_command);
+	copy.alert_webhook = g_strdup(config->alert_webhook);
+	if (!yf || !read_file(yf, &copy, error)) {
+		config_clear(&copy);
 		return FALSE;
+	}
+	config_clear(config);
 	*config = copy;
 	return TRUE;
 }
@@ -153,6 +191,8 @@ gboolean config_set(struct config *config, const char *assignment, GError **erro
 		return FALSE;
 	}
 	key = g_strndup(assignment, equals - assignment);
+	if (config_ops_is_key(key))
+		return config_ops_set(config, key, equals + 1, error);
 	lookup.key = key;
 	yaml_foreach(config_fields, match_short_key, &lookup);
 	ok = yaml_set(config_fields, config, "--set", lookup.matches == 1 ? lookup.found : key, equals + 1, error);
@@ -227,7 +267,8 @@ static void add_setting(void *ctx, const char *key, const struct yaml_field *fie
 	struct settings *to = ctx;
 	g_autofree char *value = yaml_value(field, to->config);
 
-	g_ptr_array_add(to->list, g_strdup_printf("%s=%s", key, value));
+	if (!g_str_has_prefix(key, ALERTS "."))
+		g_ptr_array_add(to->list, g_strdup_printf("%s=%s", key, value));
 }
 
 char **config_settings(const struct config *config)
@@ -235,6 +276,7 @@ char **config_settings(const struct config *config)
 	struct settings to = { config, g_ptr_array_new() };
 
 	yaml_foreach(config_fields, add_setting, &to);
+	config_ops_list(config, to.list);
 	g_ptr_array_add(to.list, NULL);
 	return (char **)g_ptr_array_free(to.list, FALSE);
 }

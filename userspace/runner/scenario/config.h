@@ -8,6 +8,14 @@
 
 #include <glib.h>
 
+#define CONFIG_OPS_MAX	32u
+
+/* Thresholds of one operation: "mount", "umount", or a step by its name or kind. ms; 0: none. */
+struct config_op {
+	char name[64];
+	unsigned int max_ms, p50_ms, p90_ms, p99_ms;
+};
+
 /* All fields have a value; the table in config.c has defaults and ranges. */
 struct config {
 	/* vm.* */
@@ -17,8 +25,8 @@ struct config {
 	/* watch.* */
 	unsigned int watchdog_s;	/* no step may take longer, whatever its own deadline */
 	unsigned int heartbeat_s;	/* silence of the agent after which the guest is lost */
-	unsigned int performance_interval_ms;
-	unsigned int monitor_interval_ms;
+	unsigned int performance_interval_ms; /* 0: no samples */
+	unsigned int monitor_interval_ms; /* the same of the host's */
 	unsigned int step_deadline_ms;
 	unsigned int boot_deadline_s;	/* power-on to the agent's greeting */
 	unsigned int build_deadline_s;	/* for building the module under test */
@@ -32,6 +40,11 @@ struct config {
 	unsigned int memory_kb;
 	unsigned int cpu_percent;
 	unsigned int io_per_second;
+	unsigned int lasting_s;		/* so long memory, CPU or I/O must be above theirs */
+	unsigned int nops;
+	struct config_op ops[CONFIG_OPS_MAX];
+	/* alerts.*: NULL or "": none */
+	char *alert_command, *alert_webhook;
 	/* history.* */
 	unsigned int baseline_min, baseline_most;	/* comparable runs that a run is compared with */
 	unsigned int effect_percent;	/* what is slower by less is not told */
@@ -44,6 +57,9 @@ struct config {
 };
 
 void config_init(struct config *config);
+/* Frees its words; NULL-safe fields, may be called twice. */
+void config_clear(struct config *config);
+#define CONFIG_CLEAR __attribute__((cleanup(config_clear)))
 
 /*
  * On failure `config` is as it was. VX_ERROR_CONFIG with file, line and allowed range;
@@ -73,7 +89,10 @@ char *config_clamp_to_machine(struct config *config, const struct config_machine
 /* Every key with its value, what it allows and what it is, one a line, for `--help` and the like. Caller frees. */
 char *config_describe(const struct config *config);
 
-/* All of them as "key=value", what config_set() takes. Caller frees (g_strfreev). */
+/*
+ * All of them as "key=value", what config_set() takes, but for alerts.*: a record is shown around, and the address of a
+ * webhook may be a secret. Caller frees (g_strfreev).
+ */
 char **config_settings(const struct config *config);
 
 #endif

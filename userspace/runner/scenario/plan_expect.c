@@ -17,7 +17,8 @@ struct expect_args {
 /* As finding.c has them; this folder does not know of findings. run/ checks that they agree. */
 #define CLASS_PATTERN	"KernelPanic|Oops|BUG|Warning|Hang|GuestLost|ModuleLoadFailure|ModuleUnloadFailure|StepFailure|" \
 	"MemoryCorruption|UndefinedBehaviour|DataRace|LockingError|MemoryLeak|ResourceExhaustion|Segfault|FilesystemError|" \
-	"WrongResult|DataCorruption|LostData|LostSpace|PerformanceRegression"
+	"WrongResult|DataCorruption|LostData|LostSpace|PerformanceRegression|HighMemoryUsage|" \
+	"HighCpuUsage|ExcessiveIO"
 
 static const struct yaml_field expect_fields[] = {
 	{ .key = "error", .kind = YAML_STRINGS, .offset = offsetof(struct expect_args, error), .min = 1, .max = 20 },

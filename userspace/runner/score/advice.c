@@ -53,6 +53,9 @@ static const char *const todo[FINDING_CLASSES] = {
 	[FINDING_SEGFAULT] = "See what the program was given by the filesystem",
 	[FINDING_FILESYSTEM] = "See why the filesystem finds itself damaged",
 	[FINDING_RECOVERY_FAILED] = "See why no guest comes back (`vexlab doctor`)",
+	[FINDING_HIGH_MEMORY] = "See what fills the guest's memory (mem.* in report.html), or set thresholds.memory_kb",
+	[FINDING_HIGH_CPU] = "See what keeps the CPUs busy so long (a loop that waits?), or set thresholds.cpu_percent",
+	[FINDING_EXCESSIVE_IO] = "See why there are so many requests: small ones, or the same again? Or set thresholds.io_per_second",
 	[FINDING_REGRESSION] = "Find the change that made it slower (`vexlab history trend`), or `vexlab history accept RUN` if it is meant",
 };
 

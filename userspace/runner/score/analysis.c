@@ -8,6 +8,8 @@
 #include "event.h"
 #include "histogram.h"
 #include "leak.h"
+#include "metrics.h"
+#include "ranks.h"
 
 #define DEATHS_MAX	64u
 
@@ -45,12 +47,18 @@ struct op_values {
 	struct vx_histogram hist, hist_before;	/* of this guest, and of those before it */
 };
 
+struct usage_sums {
+	double memory_kb, memory_samples, busy, busy_s, ops, sampling_ns;
+};
+
 struct reading {
 	struct analysis *an;
 	GHashTable *steps;		/* id -> struct step_info */
 	struct op_values op[VX_OP_TYPES];
 	guint64 current;		/* id of the step that runs */
-	double threshold_ms;
+	struct thresholds thresholds;
+	struct metrics_flow flow;
+	struct usage_sums sums;
 	guint64 first_measure_ns, last_measure_ns;
 	guint32 epoch;
 	guint64 next_seq;
@@ -63,27 +71,11 @@ struct reading {
 	GArray *recovery_ns;
 };
 
-static int by_value(gconstpointer a, gconstpointer b)
-{
-	guint64 x = *(const guint64 *)a, y = *(const guint64 *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int by_signed(gconstpointer a, gconstpointer b)
 {
 	gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
 
 	return x < y ? -1 : x > y;
-}
-
-static guint64 nearest_rank(const GArray *sorted, double q)
-{
-	guint rank = (guint)(q * sorted->len);
-
-	if (rank < q * sorted->len)
-		rank++;
-	return g_array_index(sorted, guint64, CLAMP(rank, 1, sorted->len) - 1);
 }
 
 void dist_from(GArray *values, struct dist *ret)
@@ -94,7 +86,7 @@ void dist_from(GArray *values, struct dist *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (!values->len)
 		return;
-	g_array_sort(values, by_value);
+	ranks_sort(values);
 	for (i = 0; i < values->len; i++)
 		sum += g_array_index(values, guint64, i);
 	ret->count = values->len;
@@ -151,7 +143,7 @@ static void note_fsop(struct reading *rd, const struct vx_event_fsop *ev)
 	if (!step)
 		return;
 	rd->an->measurements++;
-	rd->an->violations += (double)ev->total_ns / 1e6 > rd->threshold_ms;
+	rd->an->violations += (double)ev->total_ns / 1e6 > thresholds_operation_ms(&rd->thresholds, vx_op_name(ev->op));
 	if (!strcmp(step->phase, "slab") && (ev->flags & VX_FSOP_SLAB_VALID) && !ev->err) {
 		stats->slab_count++;
 		values->slab_bytes += (double)ev->slab_bytes;
@@ -365,6 +357,46 @@ static void note_probes(struct reading *rd, const struct rec_entry *entry)
 	}
 }
 
+/* Rates count by the time that they are of. */
+static void note_metrics(struct reading *rd, const struct rec_entry *entry)
+{
+	const struct metrics_rates *rates = &rd->flow.rates;
+	struct usage *usage = &rd->an->usage;
+	struct usage_sums *sums = &rd->sums;
+
+	if (!metrics_feed(&rd->flow, entry))
+		return;
+	usage->samples++;
+	if (rd->flow.now.head.have & VX_METRICS_MEM) {
+		const guint64 kb = metrics_memory_kb(&rd->flow.now);
+
+		sums->memory_kb += (double)kb;
+		sums->memory_samples++;
+		usage->memory_peak_kb = MAX(usage->memory_peak_kb, kb);
+		usage->slab_peak_kb = MAX(usage->slab_peak_kb, rd->flow.now.head.mem.slab);
+	}
+	if (rates->seconds <= 0)
+		return;
+	usage->seconds += rates->seconds;
+	sums->sampling_ns += (double)rd->flow.now.head.took_ns;
+	if (rates->busy >= 0) {
+		sums->busy += rates->busy * rates->seconds;
+		sums->busy_s += rates->seconds;
+	}
+	if (rates->ops >= 0) {
+		sums->ops += rates->ops * rates->seconds;
+		usage->ops_most = MAX(usage->ops_most, rates->ops);
+	}
+}
+
+static void finish_usage(struct usage *usage, const struct usage_sums *sums)
+{
+	usage->memory_mean_kb = sums->memory_samples ? sums->memory_kb / sums->memory_samples : -1;
+	usage->cpu_mean = sums->busy_s > 0 ? sums->busy / sums->busy_s : -1;
+	usage->ops_mean = usage->seconds > 0 ? sums->ops / usage->seconds : -1;
+	usage->sampling_percent = usage->seconds > 0 ? sums->sampling_ns / 1e7 / usage->seconds : -1;
+}
+
 /* A new guest counts from zero. */
 static void note_new_guest(struct reading *rd)
 {
@@ -503,7 +535,7 @@ static void note_entry(struct reading *rd, const struct rec_entry *entry)
 		json_decref(an->run);
 		an->run = rec_entry_json(entry);
 		an->mode = mode_from(an->run);
-		rd->threshold_ms = detect_config_from(an->run).slow_operation_ms;
+		rd->thresholds = thresholds_from(an->run);
 		break;
 	case VX_REC_END:
 		json_decref(an->end);
@@ -531,6 +563,9 @@ static void note_entry(struct reading *rd, const struct rec_entry *entry)
 		break;
 	case VX_MSG_TRACE:
 		note_probes(rd, entry);
+		break;
+	case VX_MSG_METRICS:
+		note_metrics(rd, entry);
 		break;
 	}
 }
@@ -597,8 +632,8 @@ static void finish_op(struct op_stats *stats, struct op_values *values)
 	guint i;
 
 	dist_from(values->total, &stats->total);
-	g_array_sort(values->own, by_value);
-	g_array_sort(values->oncpu, by_value);
+	ranks_sort(values->own);
+	ranks_sort(values->oncpu);
 	dist_from(values->offcpu, &stats->offcpu);
 	dist_from(values->blkio, &stats->blkio_wait);
 	dist_from(values->agent, &stats->agent);
@@ -704,6 +739,7 @@ struct analysis *analysis_read(const char *dir, GError **error)
 		values_deinit(&rd.op[i]);
 	}
 	rd.an->lives_unflushed += !rd.flushed;
+	finish_usage(&rd.an->usage, &rd.sums);
 	dist_from(rd.recovery_ns, &rd.an->recovery_ns);
 	g_array_unref(rd.recovery_ns);
 	g_array_unref(rd.cpus_before);

@@ -66,6 +66,16 @@ struct cpu_loss {
 	guint64 emitted, lost, lost_state;
 };
 
+/* Of the guest as a whole, by its samples (detect/metrics.h); means by time. Negative: not known. */
+struct usage {
+	guint64 samples;
+	double seconds;				/* between them, all guests */
+	double memory_mean_kb, cpu_mean;	/* in use; % of all CPUs */
+	guint64 memory_peak_kb, slab_peak_kb;	/* 0: not known */
+	double ops_mean, ops_most;		/* requests a second of the busiest device */
+	double sampling_percent;		/* of one CPU: what it took to sample */
+};
+
 struct analysis {
 	json_t *run;				/* VX_REC_RUN, NULL when the record has none */
 	enum run_mode mode;			/* of it */
@@ -87,6 +97,7 @@ struct analysis {
 	struct dist recovery_ns;		/* of the latter */
 	GArray *probes;				/* struct vx_probe_status, last VX_MSG_TRACE with any */
 	GPtrArray *findings;			/* struct finding * */
+	struct usage usage;
 	guint64 violations;			/* operations above their threshold */
 	guint64 measurements;			/* operations held against thresholds */
 	struct detect *detect;			/* as it was at the record's end */
