@@ -349,7 +349,8 @@ static void bench_files(struct leaks *l)
 		bring_peers(l);
 	for (i = 0; i < 4; i++)
 		for (k = 0; k < nways; k++)
-			files_way(l, &ways[(i + k) % nways], list, 5);
+			if (!ways[k].peer || i % 2 == 0)
+				files_way(l, &ways[k], list, 5);
 	close_guest(&l->b);
 	for (k = 0; k < nways; k++) {
 		g_autofree char *what = g_strdup_printf("small files, operations: %s", ways[k].name);
