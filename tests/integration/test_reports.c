@@ -151,7 +151,7 @@ static void formats_of_a_real_run(void **state)
 
 static void junit_fits_its_schema(void **state)
 {
-	g_autofree char *tool = need_tool("xmllint"), *schema = need_schema("xunit.xsd"), *file = report_file("junit");
+	g_autofree char *schema = need_schema("xunit.xsd"), *tool = need_tool("xmllint"), *file = report_file("junit");
 	const char *const argv[] = { tool, "--noout", "--nonet", "--schema", schema, file, NULL };
 	g_autofree char *out = expect_tool(argv);
 }

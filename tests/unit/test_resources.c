@@ -293,8 +293,9 @@ static void exact_counts_need_no_line(void **state)
 	guint i;
 
 	assert_int_equal(resource_judge(RESOURCE_EXACT, cycles, values, G_N_ELEMENTS(values)).verdict, RESOURCE_GROWS);
-	/* As a gauge it is no line, and once down an exact one needs to be that as well; a pool comes to rest. */
-	assert_int_equal(resource_judge(RESOURCE_GAUGE, cycles, values, G_N_ELEMENTS(values)).verdict, RESOURCE_WARM_UP);
+	/* What rises at each of 25 looks does so as a gauge, too; once down, it needs to be a line; a pool comes to rest. */
+	assert_int_equal(resource_judge(RESOURCE_GAUGE, cycles, values, G_N_ELEMENTS(values)).verdict, RESOURCE_GROWS);
+	assert_int_equal(resource_judge(RESOURCE_GAUGE, cycles, values, 20).verdict, RESOURCE_WARM_UP);
 	for (i = 0; i < G_N_ELEMENTS(values); i++)
 		other[i] = values[i] - 6 * (i == 17);
 	assert_int_not_equal(resource_judge(RESOURCE_EXACT, cycles, other, G_N_ELEMENTS(values)).verdict, RESOURCE_GROWS);

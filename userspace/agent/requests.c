@@ -90,7 +90,8 @@ static int on_step(struct agent *agent, const void *payload, size_t len)
 	msg.id = req.id;
 	/* Before the worker starts, so that its first event bears the step. */
 	if (!steps_running(agent->steps, NULL)) {
-		sampler_before_step(&agent->sampler, &agent->out, agent->steps);
+		if (req.op != VX_STEP_RESOURCES)
+			sampler_before_step(&agent->sampler, &agent->out, agent->steps);
 		probes_set_step(agent->drain.probes, req.id);
 		probes_watch(agent->drain.probes, is_on_target(req.op));
 		agent->may_load_modules = may_load_modules(req.op);

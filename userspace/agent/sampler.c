@@ -287,7 +287,8 @@ static bool is_worth_it(const struct sampler *sampler, uint64_t now)
 
 uint64_t sampler_due_ns(const struct sampler *sampler, const struct steps *steps)
 {
-	if (!sampler->interval_ns)
+	/* What is sent is in the kernel's caches on its way: not while they are counted. */
+	if (!sampler->interval_ns || steps_counts(steps))
 		return UINT64_MAX;
 	return sampler->due_ns + (steps_running(steps, NULL) ? sampler->interval_ns / 2 : 0);
 }
@@ -298,6 +299,8 @@ bool sampler_work(struct sampler *sampler, struct outbox *out, struct steps *ste
 	const bool ended = sampler->step && step != sampler->step;
 	const bool due = now >= sampler_due_ns(sampler, steps);
 
+	if (steps_counts(steps))
+		return false;
 	sampler->step = step;
 	if (due)
 		/* A guest that stood still does not catch up. */

@@ -193,6 +193,11 @@ uint64_t steps_running(const struct steps *steps, uint64_t *since_ns)
 	return steps->worker->run.step.req.id;
 }
 
+bool steps_counts(const struct steps *steps)
+{
+	return is_running(steps) && steps->worker->run.step.req.op == VX_STEP_RESOURCES;
+}
+
 pid_t steps_child(const struct steps *steps)
 {
 	return is_running(steps) ? __atomic_load_n(&steps->worker->run.child, __ATOMIC_RELAXED) : 0;

@@ -43,6 +43,8 @@ int steps_fd(const struct steps *steps);
 uint64_t steps_due_ns(const struct steps *steps);
 void steps_check(struct steps *steps);
 
+/* The running step counts what the kernel holds: whoever can do nothing for as long does nothing. */
+bool steps_counts(const struct steps *steps);
 /* The program that the running step has started and waits for, 0: none. It may be gone by the time it is looked at. */
 pid_t steps_child(const struct steps *steps);
 /* Running step, 0: none; since when, unless NULL. */
