@@ -126,7 +126,7 @@ guint resource_series_judge(const struct resource_series *series, resource_judge
 
 /*
  * resources_judge.c: one series by itself: `n` values at ascending cycles, at most RESOURCE_SAMPLES_MAX. `name` of the
- * result is NULL. An EXACT one grows as well if it never falls and rises so often that a coin would not.
+ * result is NULL. It grows as a line does, or if it rises at so many of all looks that a coin would not.
  */
 struct resource_judgement resource_judge(enum resource_nature nature, const guint64 *cycles, const gint64 *values, guint n);
 

@@ -194,25 +194,9 @@ static gboolean is_constant(const struct window *w)
 }
 
 /*
- * Nobody but who leaks moves an exact count, so one that never falls need not look like a line: errors in the middle of a
- * hunt bend it, and what that leaves looks like a memory. `p` is of tossing coins then.
- */
-static gboolean only_rises(enum resource_nature nature, const struct window *w, double *p)
-{
-	guint i;
-
-	if (nature != RESOURCE_EXACT)
-		return FALSE;
-	for (i = 1; i < w->n; i++)
-		if (w->y[i] < w->y[i - 1])
-			return FALSE;
-	*p = MIN(*p, p_of_steps(w));
-	return *p < RESOURCE_P;
-}
-
-/*
- * A line with slips, since some of its objects are held elsewhere for good (KFENCE takes one now and then), has a memory as a level that
- * wanders has; but that goes down as often as up. `p` is of tossing coins, over all of it.
+ * What grows need not look like a line: errors in the middle of a hunt bend that of an exact count, and of a cache's objects some are
+ * held elsewhere for good (KFENCE takes one now and then). What that leaves has a memory, as a level that wanders has; but that
+ * goes down as often as up. `p` is of tossing coins then, over all of it.
  */
 static gboolean rises_nearly_always(const struct window *w, double *p)
 {
@@ -244,9 +228,8 @@ struct resource_judgement resource_judge(enum resource_nature nature, const guin
 		memory = memory_of(&rest, ret.per_cycle);
 		ret.p = p_of_rise(&rest, memory.factor);
 	}
-	if ((only_rises(nature, &whole, &ret.p) ||
-	     (ret.p < RESOURCE_P && (memory.of_last < REMEMBERS || p_of_steps(&rest) < STEPS_P)) ||
-	     (!is_constant(&rest) && rises_nearly_always(&whole, &ret.p))) && goes_on(&rest))
+	if (((ret.p < RESOURCE_P && (memory.of_last < REMEMBERS || p_of_steps(&rest) < STEPS_P)) ||
+	     rises_nearly_always(&whole, &ret.p)) && goes_on(&rest))
 		ret.verdict = RESOURCE_GROWS;
 	else if (has_risen(&whole, &rest))
 		ret.verdict = RESOURCE_WARM_UP;
