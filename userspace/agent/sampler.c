@@ -295,11 +295,10 @@ uint64_t sampler_due_ns(const struct sampler *sampler, const struct steps *steps
 
 bool sampler_work(struct sampler *sampler, struct outbox *out, struct steps *steps)
 {
-	const uint64_t now = now_ns(), step = steps_running(steps, NULL);
-	const bool ended = sampler->step && step != sampler->step;
-	const bool due = now >= sampler_due_ns(sampler, steps);
+	const uint64_t now = now_ns(), step = steps_running(steps, NULL), due_ns = sampler_due_ns(sampler, steps);
+	const bool ended = sampler->step && step != sampler->step, due = now >= due_ns;
 
-	if (steps_counts(steps))
+	if (due_ns == UINT64_MAX)
 		return false;
 	sampler->step = step;
 	if (due)

@@ -23,15 +23,6 @@ static char *line_of(const struct finding *finding, guint times, gboolean more)
 			       finding->title, count, finding->blame == BLAME_ENVIRONMENT ? " (the environment's)" : "");
 }
 
-static void add_env(char ***env, const char *key, const char *value)
-{
-	const guint n = g_strv_length(*env);
-
-	*env = g_renew(char *, *env, n + 2);
-	(*env)[n] = g_strdup_printf("%s=%s", key, value);
-	(*env)[n + 1] = NULL;
-}
-
 static char *body_of(const struct run *run, const struct finding *finding, const char *text, guint times)
 {
 	g_autofree char *dir = g_canonicalize_filename(journal_dir(run->journal), NULL);
@@ -55,9 +46,9 @@ static void tell(void *ctx, const struct finding *finding, guint times, gboolean
 	if (!run->alert_send)
 		return;
 	env = run_environment(run, finding);
-	add_env(&env, "VEXLAB_ALERT", text);
-	add_env(&env, "VEXLAB_TIMES", count);
-	add_env(&env, "VEXLAB_BLAME", blame_name(finding->blame));
+	env = g_environ_setenv(env, "VEXLAB_ALERT", text, TRUE);
+	env = g_environ_setenv(env, "VEXLAB_TIMES", count, TRUE);
+	env = g_environ_setenv(env, "VEXLAB_BLAME", blame_name(finding->blame), TRUE);
 	body = body_of(run, finding, text, times);
 	if (body)
 		alert_send(run->alert_send, (const char *const *)env, body);

@@ -10,6 +10,7 @@ struct kind {
 struct alerts {
 	struct alerts_sink sink;
 	guint seen;			/* of the findings */
+	guint held;			/* of all kinds: most looks, one a frame, find nothing to tell */
 	GHashTable *kinds;		/* name -> struct kind */
 };
 
@@ -48,6 +49,7 @@ static void note(struct alerts *alerts, const struct finding *finding, gint64 no
 	if (kind) {
 		kind->last = finding;
 		kind->held++;
+		alerts->held++;
 		return;
 	}
 	kind = g_new0(struct kind, 1);
@@ -62,6 +64,8 @@ static void tell_held(struct alerts *alerts, gint64 until_us, gint64 now_us)
 	GHashTableIter iter;
 	gpointer value;
 
+	if (!alerts->held)
+		return;
 	g_hash_table_iter_init(&iter, alerts->kinds);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		struct kind *kind = value;
@@ -70,6 +74,7 @@ static void tell_held(struct alerts *alerts, gint64 until_us, gint64 now_us)
 		if (!held || kind->told_us > until_us)
 			continue;
 		kind->held = 0;
+		alerts->held -= held;
 		kind->told_us = now_us;
 		alerts->sink.tell(alerts->sink.ctx, kind->last, held, TRUE);
 	}

@@ -200,8 +200,10 @@ gboolean hunt_resources(struct hunt *h, const char *name, GError **error)
 	return run_step(h->run, &spec, &outcome, NULL, error);
 }
 
-/* The step lets go what a cache may drop, too: a queue that is not full yet looks like a leak. */
-/* `empty`: what only caches of names and inodes hold goes, too; a dead entry of /proc, say. */
+/*
+ * The step lets go what a cache may drop, too: a queue that is not full yet looks like a leak. `empty`: and what only caches of
+ * names and inodes hold, a dead entry of /proc, say.
+ */
 static gboolean settle(struct hunt *h, gboolean empty, GError **error)
 {
 	const struct step_spec spec = {

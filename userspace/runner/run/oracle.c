@@ -437,13 +437,14 @@ static gboolean do_list(struct oracle *o, GError **error)
 
 static void summary(struct oracle *o)
 {
+	const char *reference = o->args->compare ? o->reference_type : NULL;
 	const double rate = o->agent_s > 0 ? (double)o->operations / o->agent_s : 0;
 
 	note(o, json_pack("{s:s, s:I, s:f, s:i, s:i, s:s, s:b}", "event", "oracle summary", "operations",
 			  (json_int_t)o->operations, "per_second", rate, "programs", (int)o->programs, "full", (int)o->full,
-			  "reference", o->args->compare && o->reference_type ? o->reference_type : "none", "power_cuts", !o->cannot_cut));
+			  "reference", reference ? reference : "none", "power_cuts", !o->cannot_cut));
 	say(o, "%" G_GUINT64_FORMAT " operations in %u programs, %.0f a second, compared with %s: %u differences",
-	    o->operations, o->programs, rate, o->args->compare && o->reference_type ? o->reference_type : "nothing",
+	    o->operations, o->programs, rate, reference ? reference : "nothing",
 	    g_hash_table_size(o->known));
 }
 

@@ -115,7 +115,7 @@ static GPtrArray *head(const GPtrArray *lines, guint n)
 
 static gboolean is_sync(const char *line)
 {
-	static const char *const words[] = { "fsync ", "fdatasync ", "syncfs", "sync" };
+	static const char *const words[] = { "fsync ", "fdatasync ", "sync" };
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(words); i++)

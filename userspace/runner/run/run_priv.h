@@ -86,9 +86,9 @@ enum step_outcome {
 	STEP_STUCK,		/* its deadline struck; the guest cannot be trusted any more */
 };
 
-/* FALSE: the guest is lost, the user interrupted, or the record cannot be written. */
 /* Is the time over, with more to be done? */
 gboolean run_is_over(struct run *run);
+/* FALSE: the guest is lost, the user interrupted, or the record cannot be written. */
 gboolean run_step(struct run *run, const struct step_spec *spec, enum step_outcome *outcome,
 		  struct step_result *ret, GError **error);
 
