@@ -245,18 +245,29 @@ static void show(const struct way *ways, guint n, const char *unit)
 	}
 }
 
+/* The first is what the others are held against; the last, from OWN_WAYS on, are peers. */
+#define OWN_WAYS	3u
+static const struct way all_ways[] = {
+	{ .name = "plain" },
+	{ .name = "calls", .bound = TRUE, .groups = VX_PROBES_CALLS, .goals = { "<= 2", ">= 0.98" } },
+	{ .name = "traced", .groups = VX_PROBES_ALLOC, .goals = { "", "" } },
+	{ .name = "memleak", .peer = MEMLEAK, .goals = { "", "" } },
+	{ .name = "bpftrace", .peer = BPFTRACE, .goals = { "", "" } },
+};
+#define WAYS		G_N_ELEMENTS(all_ways)
+
+static guint ways_here(const struct leaks *l)
+{
+	return *l->peers ? WAYS : OWN_WAYS;
+}
+
 static void bench_storm(struct leaks *l, gboolean icount)
 {
-	struct way ways[] = {
-		{ .name = "plain" },
-		{ .name = "calls", .bound = TRUE, .groups = VX_PROBES_CALLS, .goals = { "<= 2", ">= 0.98" } },
-		{ .name = "traced", .groups = VX_PROBES_ALLOC, .goals = { "", "" } },
-		{ .name = "memleak", .peer = MEMLEAK, .goals = { "", "" } },
-		{ .name = "bpftrace", .peer = BPFTRACE, .goals = { "", "" } },
-	};
-	const guint blocks = icount ? 2 : 8, nways = *l->peers ? G_N_ELEMENTS(ways) : 3;
+	const guint blocks = icount ? 2 : 8, nways = ways_here(l);
+	struct way ways[WAYS];
 	guint i, k;
 
+	memcpy(ways, all_ways, sizeof(ways));
 	for (k = 0; k < nways; k++)
 		for (i = 0; i < STORMS; i++)
 			ways[k].ps[i] = g_array_new(FALSE, FALSE, sizeof(double));
@@ -333,14 +344,12 @@ static void files_way(struct leaks *l, struct way *way, const char *list, guint 
 
 static void bench_files(struct leaks *l)
 {
-	struct way ways[] = {
-		{ .name = "plain" }, { .name = "calls", .bound = TRUE, .groups = VX_PROBES_CALLS },
-		{ .name = "traced", .groups = VX_PROBES_ALLOC }, { .name = "memleak", .peer = MEMLEAK }, { .name = "bpftrace", .peer = BPFTRACE },
-	};
-	const guint nways = *l->peers ? G_N_ELEMENTS(ways) : 3;
 	g_autofree char *list = file_list();
+	const guint nways = ways_here(l);
+	struct way ways[WAYS];
 	guint i, k;
 
+	memcpy(ways, all_ways, sizeof(ways));
 	for (k = 0; k < nways; k++)
 		ways[k].ps[TARGET] = g_array_new(FALSE, FALSE, sizeof(double));
 	open_guest(&l->b, FALSE, 0);
@@ -400,16 +409,12 @@ static void with_live(struct leaks *l, const struct way *way, guint live)
 
 static void bench_live(struct leaks *l)
 {
-	static const struct way ways[] = {
-		{ .name = "plain" }, { .name = "calls", .bound = TRUE, .groups = VX_PROBES_CALLS },
-		{ .name = "traced", .groups = VX_PROBES_ALLOC },
-	};
 	guint live, k;
 
 	open_guest(&l->b, FALSE, 0);
 	for (live = 1000; live <= 1000000; live *= 10)
-		for (k = 0; k < G_N_ELEMENTS(ways); k++)
-			with_live(l, &ways[k], live);
+		for (k = 0; k < OWN_WAYS; k++)
+			with_live(l, &all_ways[k], live);
 	close_guest(&l->b);
 }
 

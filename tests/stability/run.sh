@@ -17,6 +17,7 @@ LIST=tests/stability/defects
 SEED=${VEXLAB_STABILITY_SEED:-1}
 JOBS=${VEXLAB_STABILITY_JOBS:-2}
 REPLAYS=${VEXLAB_STABILITY_REPLAYS:-0}
+WHOLE=$(($# == 0))
 . tests/page.sh
 dir=$(mktemp -d -t vexlab-stability.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
@@ -121,28 +122,29 @@ for name in "${names[@]}"; do
 done >"$dir/rows"
 
 all=$(wc -l <"$dir/rows") good=$(grep -c '| yes |$' "$dir/rows" || true)
-if ((REPLAYS)); then
+
+# NAME-ON-THE-PAGE COMMAND WHAT-IS-COUNTED, the table's head on stdin: the whole table, and into the page if it is of all defects.
+page() {
+	local name=$1 command=$2 what=$3
 	{
-		made_by "make stability REPLAYS=$REPLAYS"
-		echo '| Planted | Found | A race | Seen again | Seconds | As it must be |'
-		echo '|---|---|---|---|--:|---|'
-		cat "$dir/rows"
+		made_by "$command"
+		cat - "$dir/rows"
 		echo
-		echo "$all findings: $good as they must be."
+		echo "$all $what: $good as they must be."
 	} >"$dir/table"
 	cat "$dir/table"
-	(($#)) || insert "$PAGE" replays "$dir/table"
-	((all > 0 && all == good))
-	exit
+	((WHOLE == 0)) || insert "$PAGE" "$name" "$dir/table"
+}
+
+if ((REPLAYS)); then
+	page replays "make stability REPLAYS=$REPLAYS" findings <<-'END'
+	| Planted | Found | A race | Seen again | Seconds | As it must be |
+	|---|---|---|---|--:|---|
+	END
+else
+	page stability 'make stability' planted <<-'END'
+	| Planted | In | Class | Found | In the step | After, s | Whole run, s | Right |
+	|---|---|---|---|---|--:|--:|---|
+	END
 fi
-{
-	made_by 'make stability'
-	echo '| Planted | In | Class | Found | In the step | After, s | Whole run, s | Right |'
-	echo '|---|---|---|---|---|--:|--:|---|'
-	cat "$dir/rows"
-	echo
-	echo "$all planted: $good as they must be."
-} >"$dir/table"
-cat "$dir/table"
-(($#)) || insert "$PAGE" stability "$dir/table"
 ((all > 0 && all == good))

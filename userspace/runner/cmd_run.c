@@ -133,28 +133,24 @@ static void tell_verdict(struct progress *p, const struct run_outcome *out, int 
 
 /* ---- options ------------------------------------------------------------------------ */
 
-static gboolean set_number(struct config *config, const char *option, const char *key, int value,
-			   GError **error)
+/* NULL: not given. */
+static gboolean set_text(struct config *config, const char *option, const char *key, const char *value, GError **error)
 {
-	g_autofree char *text = NULL;
+	g_autofree char *text = value ? g_strdup_printf("%s=%s", key, value) : NULL;
 
-	if (value < 0)
-		return TRUE;	/* not given */
-	text = g_strdup_printf("%s=%d", key, value);
-	if (config_set(config, text, error))
+	if (!text || config_set(config, text, error))
 		return TRUE;
 	g_prefix_error(error, "%s: ", option);
 	return FALSE;
 }
 
-static gboolean set_budget(const struct options *o, struct config *config, GError **error)
+/* Negative: not given. */
+static gboolean set_number(struct config *config, const char *option, const char *key, int value,
+			   GError **error)
 {
-	g_autofree char *text = o->budget ? g_strconcat("scenario.budget=", o->budget, NULL) : NULL;
+	g_autofree char *text = value < 0 ? NULL : g_strdup_printf("%d", value);
 
-	if (!text || config_set(config, text, error))
-		return TRUE;
-	g_prefix_error(error, "--budget: ");
-	return FALSE;
+	return set_text(config, option, key, text, error);
 }
 
 static gboolean make_config(const struct options *o, struct config *config, GError **error)
@@ -172,7 +168,7 @@ static gboolean make_config(const struct options *o, struct config *config, GErr
 	       set_number(config, "--rounds", "scenario.rounds", o->rounds, error) &&
 	       set_number(config, "--memory", "vm.memory_mib", o->memory, error) &&
 	       set_number(config, "--vcpus", "vm.vcpus", o->vcpus, error) &&
-	       set_budget(o, config, error);
+	       set_text(config, "--budget", "scenario.budget", o->budget, error);
 }
 
 /* "user@host:port" into its pieces; `buf` owns the strings. */

@@ -11,6 +11,15 @@ struct log {
 	char *run;
 };
 
+char *log_timestamp(void)
+{
+	const gint64 now = g_get_real_time();
+	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(now / G_USEC_PER_SEC);
+	g_autofree char *second = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S");
+
+	return g_strdup_printf("%s.%06dZ", second, (int)(now % G_USEC_PER_SEC));
+}
+
 struct log *log_new(void)
 {
 	struct log *log = g_new0(struct log, 1);
@@ -79,18 +88,9 @@ static const char *level_name(enum log_level level)
 	return names[level];
 }
 
-static char *timestamp(void)
-{
-	const gint64 now = g_get_real_time();
-	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(now / G_USEC_PER_SEC);
-	g_autofree char *second = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S");
-
-	return g_strdup_printf("%s.%06dZ", second, (int)(now % G_USEC_PER_SEC));
-}
-
 static void write_json(void *ctx, const struct log_entry *entry)
 {
-	g_autofree char *when = timestamp(), *line = NULL;
+	g_autofree char *when = log_timestamp(), *line = NULL;
 	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:O?}", "timestamp", when, "level", level_name(entry->level),
 				 "event", entry->event, "message", entry->message, "run", entry->run, "fields", entry->fields);
 

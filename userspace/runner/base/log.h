@@ -29,6 +29,9 @@ struct log_entry {
 	const json_t *fields;		/* object; NULL: none */
 };
 
+/* Now: "2026-11-27T23:10:06.123456Z". Caller frees. */
+char *log_timestamp(void);
+
 typedef void (*log_sink)(void *ctx, const struct log_entry *entry);
 
 struct log;

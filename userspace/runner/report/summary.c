@@ -10,31 +10,6 @@
 #define FINDINGS_TOLD	10u	/* different ones */
 #define LINES_TOLD	6u	/* of each */
 
-/* Controls, and what is not seen itself but changes how the rest is: marks that turn the direction of writing, separators of lines. */
-static gboolean is_unseen(gunichar c)
-{
-	const GUnicodeType type = g_unichar_type(c);
-
-	return g_unichar_iscntrl(c) || type == G_UNICODE_FORMAT || type == G_UNICODE_LINE_SEPARATOR || type == G_UNICODE_PARAGRAPH_SEPARATOR;
-}
-
-char *report_printable(const char *text)
-{
-	g_autofree char *valid = g_utf8_make_valid(text, -1);
-	GString *out = g_string_new(NULL);
-	const char *p;
-
-	for (p = valid; *p; p = g_utf8_next_char(p)) {
-		gunichar c = g_utf8_get_char(p);
-
-		if (c == '\t' || !is_unseen(c))
-			g_string_append_unichar(out, c);
-		else
-			g_string_append_printf(out, c < 0x100 ? "\\x%02x" : "\\u%04x", c);
-	}
-	return g_string_free(out, FALSE);
-}
-
 const char *report_ns(char *buf, gsize size, double ns)
 {
 	static const char *const units[] = { "ns", "us", "ms", "s" };

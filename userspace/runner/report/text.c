@@ -5,28 +5,33 @@
 #include "report.h"
 #include "text.h"
 
-/* Of a format character a reader sees nothing, but how the rest of the line looks. */
+/* Controls; what is not seen itself but changes how the rest of the line looks; and what is no character. */
 static gboolean is_hidden(gunichar c)
 {
-	return g_unichar_type(c) == G_UNICODE_FORMAT || c == 0x2028 || c == 0x2029 || (c & 0xfffe) == 0xfffe ||
+	return g_unichar_iscntrl(c) || g_unichar_type(c) == G_UNICODE_FORMAT || c == 0x2028 || c == 0x2029 || (c & 0xfffe) == 0xfffe ||
 	       (c >= 0xfdd0 && c <= 0xfdef);
+}
+
+char *report_printable(const char *text)
+{
+	g_autofree char *valid = g_utf8_make_valid(text, -1);
+	GString *out = g_string_new(NULL);
+	const char *p;
+
+	for (p = valid; *p; p = g_utf8_next_char(p)) {
+		const gunichar c = g_utf8_get_char(p);
+
+		if (c == '\t' || !is_hidden(c))
+			g_string_append_unichar(out, c);
+		else
+			g_string_append_printf(out, c < 0x100 ? "\\x%02x" : "\\u%04x", c);
+	}
+	return g_string_free(out, FALSE);
 }
 
 char *text_plain(const char *text)
 {
-	g_autofree char *printable = report_printable(text ? text : "");
-	GString *out = g_string_new(NULL);
-	const char *p;
-
-	for (p = printable; *p; p = g_utf8_next_char(p)) {
-		const gunichar c = g_utf8_get_char(p);
-
-		if (is_hidden(c))
-			g_string_append_printf(out, "\\u%04x", c);
-		else
-			g_string_append_unichar(out, c);
-	}
-	return g_string_free(out, FALSE);
+	return report_printable(text ? text : "");
 }
 
 void text_xml(GString *out, const char *text)

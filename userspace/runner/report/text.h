@@ -8,7 +8,7 @@
 
 #include "analysis.h"
 
-/* As report_printable(), and what turns a line's direction or is no character is made visible too. Caller frees. */
+/* As report_printable(); NULL is "". Caller frees. */
 char *text_plain(const char *text);
 
 /* XML and HTML alike: content, or an attribute in double quotes. */

@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "procstat.h"
 #include "run_priv.h"
 
 #define INTERVAL_MIN	10u	/* ms */
@@ -20,15 +21,12 @@ static char *proc_text(gint64 pid, const char *name)
 	return g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;
 }
 
-/* Fields behind the name, which may hold anything: utime and stime are the 12th and 13th. */
 static void add_cpu(json_t *json, gint64 pid)
 {
-	g_autofree char *text = proc_text(pid, "stat");
-	const char *end = text ? strrchr(text, ')') : NULL;
-	unsigned long long user, system;
+	const struct procstat stat = procstat_read(pid);
 
-	if (end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) == 2)
-		json_object_set_new(json, "cpu_ms", json_integer((json_int_t)((user + system) * 1000 / (unsigned long)sysconf(_SC_CLK_TCK))));
+	if (stat.state != '?')
+		json_object_set_new(json, "cpu_ms", json_integer((json_int_t)(stat.cpu * 1000 / (unsigned long)sysconf(_SC_CLK_TCK))));
 }
 
 static void add_memory(json_t *json, gint64 pid)

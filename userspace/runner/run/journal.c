@@ -112,27 +112,16 @@ static void json_line(struct journal *jn, struct linefile *file, json_t *json, c
 		append_text(jn, file, name, g_string_append_c(line, '\n'));
 }
 
-static void stamp_text(char *buf, gsize size)
-{
-	gint64 now = g_get_real_time();
-	g_autoptr(GDateTime) t = g_date_time_new_from_unix_utc(now / G_USEC_PER_SEC);
-	g_autofree char *day = g_date_time_format(t, "%Y-%m-%dT%H:%M:%S");
-
-	g_snprintf(buf, size, "%s.%06dZ", day, (int)(now % G_USEC_PER_SEC));
-}
-
 void journal_log(struct journal *jn, const char *format, ...)
 {
-	g_autofree char *text = NULL, *safe = NULL;
+	g_autofree char *text = NULL, *safe = NULL, *stamp = log_timestamp();
 	g_autoptr(GString) line = g_string_new(NULL);
-	char stamp[40];
 	va_list args;
 
 	va_start(args, format);
 	text = g_strdup_vprintf(format, args);
 	va_end(args);
 	safe = report_printable(text);
-	stamp_text(stamp, sizeof(stamp));
 	g_string_printf(line, "%s %s\n", stamp, safe);
 	append_text(jn, jn->log, jn->log_name, line);
 }
@@ -405,7 +394,6 @@ static void console_text(struct journal *jn, const unsigned char *data, gsize le
 	char stamp[40];
 	gsize i;
 
-	stamp_text(stamp, sizeof(stamp));
 	for (i = 0; i < len; i++) {
 		if (data[i] == '\r')
 			continue;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "procstat.h"
 #include "session_priv.h"
 
 #define MS		1000		/* in us */
@@ -36,30 +37,9 @@ gboolean session_vm_lives(const struct session *s)
 				      s->loss != LOSS_QEMU_DIED && s->loss != LOSS_QEMU_STOPPED));
 }
 
-struct process {
-	char state;			/* as in proc(5), '?': gone */
-	unsigned long cpu;		/* ticks of CPU time so far */
-};
-
-static struct process look_at(gint64 pid)
+static struct procstat look_at_qemu(const struct session *s)
 {
-	g_autofree char *path = g_strdup_printf("/proc/%" G_GINT64_FORMAT "/stat", pid), *stat = NULL;
-	struct process ret = { .state = '?' };
-	unsigned long user, system;
-	const char *rest;
-
-	if (pid <= 0 || !g_file_get_contents(path, &stat, NULL, NULL))
-		return ret;
-	rest = strrchr(stat, ')');
-	if (rest && sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &ret.state, &user,
-			   &system) == 3)
-		ret.cpu = user + system;
-	return ret;
-}
-
-static struct process look_at_qemu(const struct session *s)
-{
-	return look_at(s->vm ? s->config.driver->pid(s->vm) : 0);
+	return procstat_read(s->vm ? s->config.driver->pid(s->vm) : 0);
 }
 
 static gboolean is_fresh(const struct session *s)
@@ -84,10 +64,10 @@ static gboolean answers_nmi(struct session *s)
 /* The guest is of no use any more; why is found out. May take NMI_WAIT_US. */
 static void give_up(struct session *s, const char *what, gint64 silent_us)
 {
-	const struct process before = look_at_qemu(s);
+	const struct procstat before = look_at_qemu(s);
 	const double silent = (double)silent_us / G_USEC_PER_SEC;
 	const gint64 now = g_get_monotonic_time();
-	struct process after;
+	struct procstat after;
 	gboolean answer;
 
 	if (before.state == 'T' || before.state == 't') {
@@ -129,7 +109,7 @@ void session_watch(struct session *s, gint64 deadline, guint timeout_ms, const c
 {
 	const gint64 now = g_get_monotonic_time();
 	const gint64 silent = now - s->last_seen;
-	struct process qemu;
+	struct procstat qemu;
 
 	if (now > deadline && !merely_slow(s, deadline, timeout_ms)) {
 		if (s->ready)
