@@ -4,8 +4,8 @@
 #
 #	guest/debug-kernel.sh --init FILE [CACHE]
 #
-# From Debian's linux-source package, fetched privately from the machine's own mirror, with no more in it than a guest needs: some ten
-# minutes on two CPUs. It stands beside the current kernel under its release, which is printed: run --kernel RELEASE.
+# From Debian's linux-source package, fetched privately from the machine's own mirror, with no more in it than a guest needs: half an
+# hour on two CPUs. It stands beside the current kernel under its release, which is printed: run --kernel RELEASE.
 # Interrupted, it goes on where it was when it is called again: the tree stays in CACHE/debug-kernel until the kernel is made.
 . "$(dirname "$0")/kernel.sh"
 
@@ -98,7 +98,7 @@ main() {
 	begin "$CACHE/debug-kernel"
 	TREE=$CACHE/debug-kernel/tree
 	prepare_tree
-	say "debug kernel: compiling (some ten minutes on two CPUs)"
+	say "debug kernel: compiling (half an hour on two CPUs)"
 	build
 	# What modules build against is kept, what they do not read is not: from here on there is nothing to go on with.
 	rm "$TREE/.vexlab-recipe"
