@@ -167,6 +167,32 @@ static __always_inline dev_t fix_bio_dev(struct bio *bio)
 }
 
 /*
+ * The page that speaks for all of the compound page that `page` is of. Tail pages have bit 0 of a word set. Until 7.0 the rest of the
+ * word, compound_head, is the head's address; then it is compound_info ("mm: Rename the 'compound_head' field in the 'struct
+ * page' to 'compound_info'"), and where sizeof(struct page) is a power of two that is the mask which leaves of a
+ * tail's address the head's: all ones down to the size of the compound page's struct pages, which no such address is.
+ */
+#define FIX_MASK_BITS	32	/* of the struct pages of the largest compound page, and many more */
+
+static __always_inline struct page *fix_compound_head(struct page *page)
+{
+	struct page___7_0 *newer = (void *)page;
+	__u64 info, low;
+
+	if (!bpf_core_field_exists(newer->compound_info)) {
+		info = BPF_CORE_READ(page, compound_head);
+		return info & 1 ? (void *)(info - 1) : page;
+	}
+	info = BPF_CORE_READ(newer, compound_info);
+	if (!(info & 1))
+		return page;
+	low = ~(info - 1);
+	if (low < 1ull << FIX_MASK_BITS && !(low & (low + 1)))
+		return (void *)((__u64)page & info);
+	return (void *)(info - 1);
+}
+
+/*
  * Is this (head) page a slab? Told by page_type from 6.10, 46df8e73a4a3 ("mm:
  * free up PG_slab"): by a cleared bit at first, from 6.12 by its top byte,
  * 4ffca5a96678 ("mm: support only one page_type per page"); by a flag before.
