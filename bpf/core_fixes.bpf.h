@@ -142,6 +142,15 @@ static __always_inline bool fix_blkio_delay(__u64 *ret)
 	return true;
 }
 
+/* The compiler turns a choice of two arguments into one of two addresses, which the verifier does not take. */
+#define FIX_ARG(args, n)								\
+({											\
+	__u64 value_;									\
+											\
+	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(value_) : "r"(args), "i"((n) * 8));	\
+	value_;										\
+})
+
 /*
  * block_bio_queue: (queue, bio) until 5.10, (bio) from 5.11, e8a676d61c07
  * ("block: simplify and extended the block_bio_merge tracepoint class").
@@ -152,8 +161,8 @@ static __always_inline bool fix_blkio_delay(__u64 *ret)
 static __always_inline struct bio *fix_queued_bio(__u64 *ctx)
 {
 	if (bpf_core_field_exists(struct bio, bi_bdev))
-		return (void *)ctx[0];
-	return (void *)ctx[1];
+		return (void *)FIX_ARG(ctx, 0);
+	return (void *)FIX_ARG(ctx, 1);
 }
 
 static __always_inline dev_t fix_bio_dev(struct bio *bio)
@@ -246,15 +255,6 @@ static __always_inline bool fix_alloc_has_both(void)
 {
 	return bpf_core_field_exists(struct trace_event_raw_kmem_alloc, accounted);
 }
-
-/* The compiler turns a choice of two arguments into one of two addresses, which the verifier does not take. */
-#define FIX_ARG(args, n)								\
-({											\
-	__u64 value_;									\
-											\
-	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(value_) : "r"(args), "i"((n) * 8));	\
-	value_;										\
-})
 
 static __always_inline __u64 fix_kmalloc_bytes(void *args)
 {
