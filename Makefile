@@ -141,7 +141,7 @@ leaks: setup
 stability: setup
 	@$(MAKE) -j$(JOBS) all
 	@$(B)/vexlab guest build
-	@VEXLAB_STABILITY_REPLAYS=$(REPLAYS) tests/stability/run.sh $(B) $(DEFECTS)
+	@$(if $(SOAK),tests/stability/soak.sh $(B) $(SOAK),VEXLAB_STABILITY_REPLAYS=$(REPLAYS) tests/stability/run.sh $(B) $(DEFECTS))
 
 regression: setup
 	@$(MAKE) -j$(JOBS) all

@@ -4,8 +4,9 @@
 #
 #	guest/debug-kernel.sh --init FILE [CACHE]
 #
-# From Debian's linux-source package, fetched privately from the machine's own mirror, with no more in it than a guest needs: some ten
-# minutes on two CPUs. It stands beside the current kernel under its release, which is printed: run --kernel RELEASE.
+# From Debian's linux-source package, fetched privately from the machine's own mirror, with no more in it than a guest needs: half an
+# hour on two CPUs. It stands beside the current kernel under its release, which is printed: run --kernel RELEASE.
+# Interrupted, it goes on where it was when it is called again: the tree stays in CACHE/debug-kernel until the kernel is made.
 . "$(dirname "$0")/kernel.sh"
 
 readonly PACKAGE=linux-source-6.12 SUFFIX=-vexlab-debug
@@ -50,6 +51,24 @@ parse_arguments() {
 	INIT=$(realpath "$INIT") CACHE=$(realpath -m "${1:-$(default_cache)}")
 }
 
+# TREE, with a configuration. Whole or not there, so that what is there is worth going on with, unless the recipe has changed since.
+prepare_tree() {
+	local recipe
+	recipe=$(recipe_hash "${BASH_SOURCE[0]}")
+	if [[ $(cat "$TREE/.vexlab-recipe" 2>/dev/null) == "$recipe" ]]; then
+		say "debug kernel: going on with what was compiled before"
+		return
+	fi
+	rm -rf "$TREE"
+	need_space "$WORK" 6000
+	fetch_source
+	write_fragment >"$WORK/fragment"
+	run make -C "$WORK/tree" KCONFIG_ALLCONFIG="$WORK/fragment" allnoconfig ||
+		die "the debug kernel cannot be configured"
+	echo "$recipe" >"$WORK/tree/.vexlab-recipe"
+	mv "$WORK/tree" "$TREE"
+}
+
 fetch_source() {
 	say "debug kernel: fetching $PACKAGE"
 	mkdir "$WORK/deb" "$WORK/tree"
@@ -64,32 +83,28 @@ fetch_source() {
 
 # A line each half minute: this takes minutes.
 build() {
-	local pid
-	(while sleep 30; do say "debug kernel: compiling, $(find "$WORK/tree" -name '*.o' | wc -l) objects so far"; done) &
+	local pid rc=0
+	(while sleep 30; do say "debug kernel: compiling, $(find "$TREE" -name '*.o' | wc -l) objects of some 2500"; done) &
 	pid=$!
-	run make -C "$WORK/tree" -j"$(nproc)" bzImage modules || { kill $pid; die "the debug kernel does not build"; }
+	run make -C "$TREE" -j"$(nproc)" bzImage modules || rc=$?
 	kill $pid
+	((rc == 0)) || die "the debug kernel does not build"
 }
 
 main() {
-	local tree
 	parse_arguments "$@"
 	need_tools apt-get dpkg-deb make gcc bc flex bison pahole cpio
 	lock "$CACHE/debug-kernel"
 	begin "$CACHE/debug-kernel"
-	need_space "$WORK" 6000
-	fetch_source
-	write_fragment >"$WORK/fragment"
-	run make -C "$WORK/tree" KCONFIG_ALLCONFIG="$WORK/fragment" allnoconfig
-	say "debug kernel: compiling (some ten minutes on two CPUs)"
+	TREE=$CACHE/debug-kernel/tree
+	prepare_tree
+	say "debug kernel: compiling (half an hour on two CPUs)"
 	build
-	# What modules build against is kept, what they do not read is not.
-	find "$WORK/tree" \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' \) ! -path '*/scripts/*' ! -path '*/tools/*' -delete
-	rm -rf "$WORK"/tree/{Documentation,drivers,sound,samples}
-	tree=$CACHE/debug-kernel/tree
-	rm -rf "$tree"
-	mv "$WORK/tree" "$tree"
-	"$GUEST_DIR/import-kernel.sh" --init "$INIT" --keep-tree "$tree" "$CACHE"
+	# What modules build against is kept, what they do not read is not: from here on there is nothing to go on with.
+	rm "$TREE/.vexlab-recipe"
+	find "$TREE" \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' \) ! -path '*/scripts/*' ! -path '*/tools/*' -delete
+	rm -rf "$TREE"/{Documentation,drivers,sound,samples}
+	"$GUEST_DIR/import-kernel.sh" --init "$INIT" --keep-tree "$TREE" "$CACHE"
 	rm -rf "$WORK"
 	trap - EXIT INT TERM HUP
 }

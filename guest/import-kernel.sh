@@ -62,6 +62,9 @@ main() {
 			die "the modules of $RELEASE cannot be installed: make modules in $TREE"
 	fi
 	rm -f "$WORK/modroot/lib/modules/$RELEASE"/{build,source}
+	# What is built in is told where there is no module, too.
+	cp "$TREE"/modules.{order,builtin,builtin.modinfo} "$WORK/modroot/lib/modules/$RELEASE/" ||
+		die "$TREE does not tell what is built into its kernel: make modules"
 	make_modules_image
 	collect_boot_modules
 	make_initrd "$WORK"

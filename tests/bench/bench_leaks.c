@@ -345,7 +345,7 @@ static void files_way(struct leaks *l, struct way *way, const char *list, guint 
 static void bench_files(struct leaks *l)
 {
 	g_autofree char *list = file_list();
-	const guint nways = ways_here(l);
+	const guint blocks = 8, nways = ways_here(l);
 	struct way ways[WAYS];
 	guint i, k;
 
@@ -356,10 +356,13 @@ static void bench_files(struct leaks *l)
 	make_place(l);
 	if (*l->peers)
 		bring_peers(l);
-	for (i = 0; i < 4; i++)
-		for (k = 0; k < nways; k++)
-			if (!ways[k].peer || i % 2 == 0)
-				files_way(l, &ways[k], list, 5);
+	for (i = 0; i < blocks; i++)
+		for (k = 0; k < nways; k++) {
+			struct way *way = &ways[(i + k) % nways];
+
+			if (!way->peer || i % 2 == 0)
+				files_way(l, way, list, 5);
+		}
 	close_guest(&l->b);
 	for (k = 0; k < nways; k++) {
 		g_autofree char *what = g_strdup_printf("small files, operations: %s", ways[k].name);

@@ -3,7 +3,6 @@
 #include "endurance.h"
 
 #define FEW		30u	/* samples */
-#define SETTLE_US	150000	/* after a crash, for the guest to be another's */
 #define BACK_MS		2000
 
 enum figure { RSS, QEMU_RSS, FDS, QEMU_FDS, THREADS, DISK, FIGURES };
@@ -233,23 +232,20 @@ static double size_of_tree(const char *dir)
 	return disk_sum;
 }
 
-/* Follows the run, sampling each `every` cycles. */
+/* Follows the run, sampling each `every` cycles: when the guest is back, and its QEMU not one that has only begun. */
 static GArray *watch(struct child *c, const char *to, guint every)
 {
-	g_autofree char *events = g_build_filename(test_dir, to, "latest", "crash_events.jsonl", NULL);
+	g_autofree char *latest = g_build_filename(test_dir, to, "latest", NULL);
 	GArray *samples = g_array_new(FALSE, FALSE, sizeof(struct sample));
 	guint next = 2;		/* from then on the point is there, and the second QEMU */
 
 	while (!has_ended(c)) {
-		g_autofree char *text = NULL;
-		guint cycle;
+		g_autofree char *log = log_of(latest);
+		const guint cycle = count(log, "\"recovered\"");
 
 		if (!c->rundir)
 			c->rundir = rundir_of(c->pid);
-		g_file_get_contents(events, &text, NULL, NULL);
-		cycle = count(text, "\n");
 		if (c->rundir && cycle >= next) {
-			g_usleep(SETTLE_US);
 			take_sample(c, cycle, samples);
 			next = cycle + every;
 		}

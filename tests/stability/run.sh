@@ -5,7 +5,7 @@
 #	tests/stability/run.sh BUILD [DEFECT...]
 #
 # The defects stand in tests/stability/defects. With some of them the table is only shown, else it is written between the marks of the
-# page. VEXLAB_STABILITY_REPLAYS=N: instead, how often of N tries each finding is seen again by `vexlab replay`, and that table.
+# page. VEXLAB_STABILITY_REPLAYS=N: also how often of N tries each finding is seen again by `vexlab replay`, and that table.
 # To find out sooner, a row does only those steps of the scenario that its defect is for. Exit status 1: one was not found, or something was where nothing is planted. A run ends when it has found what was planted.
 # VEXLAB_STABILITY_KEEP=DIR: the runs, to look at; VEXLAB_STABILITY_JOBS=N: so many at a time (2).
 set -euo pipefail
@@ -43,21 +43,21 @@ replay_row() {
 	local name=$1 title=$2 where=$3 number status=0 said seen tries race right=no start=$SECONDS
 	number=$(jq -rs --arg title "$title" "$NUMBER" "$where/latest/crash_events.jsonl" 2>/dev/null) || number=
 	if [[ -z $number ]]; then
-		printf '| %s | - | not found, or without a folder | - | - | no |\n' "$name" >"$dir/row.$name"
+		printf '| %s | not found, or without a folder | - | - | - | no |\n' "$name" >"$dir/replay.$name"
 		return
 	fi
 	"$B/vexlab" replay "$where/latest" "$number" --times "$REPLAYS" --json --output "$where" >"$dir/$name.json" 2>"$dir/$name.out" || status=$?
 	if ((status > 1)); then
 		cat "$dir/$name.out" >&2
-		printf '| %s | - | exit status %s | - | - | no |\n' "$name" "$status" >"$dir/row.$name"
+		printf '| %s | exit status %s | - | - | - | no |\n' "$name" "$status" >"$dir/replay.$name"
 		return
 	fi
 	IFS=$'\t' read -r said seen tries race < <(jq -r '[.finding, .times_seen, .attempts, .race] | @tsv' "$dir/$name.json")
 	# Of a race the rate is told; what is none must come back.
 	if [[ $race == true ]] || ((seen * 10 >= tries * 9)); then right=yes; fi
 	printf '| %s | %s | %s | %s of %s | %s | %s |\n' "$name" "${said//|/\\|}" "$([[ $race == true ]] && echo yes || echo no)" "$seen" "$tries" \
-		$((SECONDS - start)) "$right" >"$dir/row.$name"
-	echo "$name: $right, $seen of $tries" >&2
+		$((SECONDS - start)) "$right" >"$dir/replay.$name"
+	echo "$name, again: $right, $seen of $tries" >&2
 }
 
 # When the run's first step of the scenario began, by its own log; 0: it never came so far.
@@ -89,16 +89,12 @@ row() {
 	else
 		found=$(jq -rs --arg title "$title" --argjson began "$(began "$where/latest")" "$FIND" "$where/latest/crash_events.jsonl")
 	fi
-	if ((REPLAYS)); then
-		replay_row "$name" "$title" "$where"
-		rm -rf "$where"
-		return
-	fi
 	IFS=$'\t' read -r class said step after <<<"$found"
 	[[ $title == - && $said == nothing ]] || [[ $title != - && $said != "not found" ]] || right=no
 	printf '| %s | `%s` | %s | %s | %s | %s | %s | %s |\n' "$name" "$target${params:+ $params}" "$class" "${said//|/\\|}" "$step" \
 		"$after" "$seconds" "$right" >"$dir/row.$name"
 	echo "$name: $right, $said, in $step after $after s; $seconds s in all" >&2
+	if ((REPLAYS)) && [[ $title != - ]]; then replay_row "$name" "$title" "$where"; fi
 	[[ -z ${VEXLAB_STABILITY_KEEP:-} ]] || { mkdir -p "$VEXLAB_STABILITY_KEEP"; cp -a "$where" "$dir/$name.out" "$VEXLAB_STABILITY_KEEP/"; }
 	rm -rf "$where"
 }
@@ -107,25 +103,30 @@ for name in "$@"; do
 	defects | awk -v n="$name" '$1 == n { found = 1 } END { exit !found }' ||
 		{ echo "there is no defect $name: $(defects | awk '{ print $1 }' | paste -sd' ')" >&2; exit 64; }
 done
-names=()
+names=() planted=()
 while read -r -u 3 name target params steps title; do
 	if (($#)) && [[ " $* " != *" $name "* ]]; then continue; fi
-	if ((REPLAYS)) && [[ $title == - ]]; then continue; fi
 	names+=("$name")
+	[[ $title == - ]] || planted+=("$name")
 	while (($(jobs -rp | wc -l) >= JOBS)); do wait -n || true; done
 	row "$name" "$target" "$params" "$steps" "$title" &
 done 3< <(defects)
 wait
-# In the order of the list, whoever was first.
-for name in "${names[@]}"; do
-	cat "$dir/row.$name" 2>/dev/null || echo "| $name | | - | the run did not come to its end | - | - | - | no |"
-done >"$dir/rows"
 
-all=$(wc -l <"$dir/rows") good=$(grep -c '| yes |$' "$dir/rows" || true)
+# rows KIND NAME...: in the order of the list, whoever was first.
+rows() {
+	local kind=$1 name
+	shift
+	for name; do
+		cat "$dir/$kind.$name" 2>/dev/null || echo "| $name | the run did not come to its end | - | - | - | no |"
+	done >"$dir/rows"
+}
 
-# NAME-ON-THE-PAGE COMMAND WHAT-IS-COUNTED, the table's head on stdin: the whole table, and into the page if it is of all defects.
+# NAME-ON-THE-PAGE COMMAND WHAT-IS-COUNTED, the table's head on stdin: the whole table of `rows`, and into the page if it is of all
+# defects. Status 1: a row is not as it must be.
 page() {
-	local name=$1 command=$2 what=$3
+	local name=$1 command=$2 what=$3 all good
+	all=$(wc -l <"$dir/rows") good=$(grep -c '| yes |$' "$dir/rows" || true)
 	{
 		made_by "$command"
 		cat - "$dir/rows"
@@ -134,17 +135,20 @@ page() {
 	} >"$dir/table"
 	cat "$dir/table"
 	((WHOLE == 0)) || insert "$PAGE" "$name" "$dir/table"
+	((all > 0 && all == good))
 }
 
+status=0
+rows row "${names[@]}"
+page stability 'make stability' planted <<-'END' || status=1
+| Planted | In | Class | Found | In the step | After, s | Whole run, s | Right |
+|---|---|---|---|---|--:|--:|---|
+END
 if ((REPLAYS)); then
-	page replays "make stability REPLAYS=$REPLAYS" findings <<-'END'
+	rows replay "${planted[@]}"
+	page replays "make stability REPLAYS=$REPLAYS" findings <<-'END' || status=1
 	| Planted | Found | A race | Seen again | Seconds | As it must be |
 	|---|---|---|---|--:|---|
 	END
-else
-	page stability 'make stability' planted <<-'END'
-	| Planted | In | Class | Found | In the step | After, s | Whole run, s | Right |
-	|---|---|---|---|---|--:|--:|---|
-	END
 fi
-((all > 0 && all == good))
+exit $status

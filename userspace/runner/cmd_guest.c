@@ -120,7 +120,7 @@ int cmd_guest(int argc, char **argv)
 	const GOptionEntry entries[] = {
 		{ "force", 'f', 0, G_OPTION_ARG_NONE, &opt.force, "Build again what is there", NULL },
 		{ "kernel", 0, 0, G_OPTION_ARG_FILENAME, &opt.kernel, "build: also the kernel of a Debian suite, or one of your own, built in DIR (make bzImage modules)", "SUITE|DIR" },
-		{ "debug-kernel", 0, 0, G_OPTION_ARG_NONE, &opt.debug, "build: also a kernel with KASAN, lockdep, kmemleak (ten minutes)", NULL },
+		{ "debug-kernel", 0, 0, G_OPTION_ARG_NONE, &opt.debug, "build: also a kernel with KASAN, lockdep, kmemleak (half an hour)", NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &opt.json, "list: machine-readable", NULL },
 		{ "cache", 0, 0, G_OPTION_ARG_FILENAME, &opt.cache, "Where images are kept", "DIR" },
 		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt.rest, NULL, NULL },
