@@ -4,7 +4,7 @@
 #
 #	make run [TARGET=ext4] [VEXFS=/path/to/source] [ARGS=...]	install what is missing, build, make the guest, run
 #	make test							the same, then every test
-#	make setup | all | guest | bench | reliability | leaks | stability | regression | endurance | lint | fuzz | clean
+#	make setup | all | guest | bench | reliability | leaks | stability | regression | endurance | kernels | lint | fuzz | clean
 #
 # V=1 shows commands. A folder sees only the headers that its line in "Who may
 # include whom" names: a detector that includes vm.h does not compile.
@@ -39,7 +39,7 @@ BPFTOOL	:= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
 VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 
 # Entry points that must work on an empty machine come first: they install, then call make again.
-ENTRY	:= setup run test bench reliability leaks stability regression endurance guest clean lint help
+ENTRY	:= setup run test bench reliability leaks stability regression endurance kernels guest clean lint help
 ifneq ($(filter-out $(ENTRY),$(or $(MAKECMDGOALS),all)),)
 NEED_TOOLS := 1
 endif
@@ -100,7 +100,7 @@ ifdef NEED_TOOLS
 $(shell mkdir -p $(B); echo '$(flags_text)' | cmp -s - $(FLAGS_STAMP) || echo '$(flags_text)' >$(FLAGS_STAMP))
 endif
 
-.PHONY: all setup run test bench reliability leaks stability regression endurance guest lint fuzz clean help check unit integration FORCE
+.PHONY: all setup run test bench reliability leaks stability regression endurance kernels guest lint fuzz clean help check unit integration FORCE
 all: $(B)/vexlab $(B)/vexlab-agent $(B)/vexlab-init
 
 help:
@@ -147,6 +147,11 @@ regression: setup
 	@$(MAKE) -j$(JOBS) all
 	@$(B)/vexlab guest build
 	@tests/regression/run.sh $(B) $(RUNS)
+
+kernels: setup
+	@$(MAKE) -j$(JOBS) all
+	@$(B)/vexlab guest build
+	@tests/kernels/run.sh $(B) $(KERNELS)
 
 endurance: setup
 	@$(MAKE) -j$(JOBS) all

@@ -258,27 +258,27 @@ static __always_inline int pages_allocated(void *ctx, __u32 nargs, __u64 page, _
 }
 
 SEC("fexit/alloc_pages")
-int BPF_PROG(alloc_pages_of, __u32 flags, __u32 order, __u64 page)
+int BPF_PROG(alloc_pages_of, __u32 flags, __u32 order)
 {
-	return pages_allocated(ctx, 2, page, order);
+	return pages_allocated(ctx, 2, fix_number(ctx, 2), order);
 }
 
 SEC("fexit/folio_alloc")
-int BPF_PROG(alloc_folio_of, __u32 flags, __u32 order, __u64 page)
+int BPF_PROG(alloc_folio_of, __u32 flags, __u32 order)
 {
-	return pages_allocated(ctx, 2, page, order);
+	return pages_allocated(ctx, 2, fix_number(ctx, 2), order);
 }
 
 SEC("fexit/__alloc_pages")
-int BPF_PROG(alloc_pages_node_of, __u32 flags, __u32 order, int node, void *mask, __u64 page)
+int BPF_PROG(alloc_pages_node_of, __u32 flags, __u32 order)
 {
-	return pages_allocated(ctx, 4, page, order);
+	return pages_allocated(ctx, 4, fix_number(ctx, 4), order);
 }
 
 SEC("fexit/__folio_alloc")
-int BPF_PROG(alloc_folio_node_of, __u32 flags, __u32 order, int node, void *mask, __u64 page)
+int BPF_PROG(alloc_folio_node_of, __u32 flags, __u32 order)
 {
-	return pages_allocated(ctx, 4, page, order);
+	return pages_allocated(ctx, 4, fix_number(ctx, 4), order);
 }
 
 SEC("fexit/__get_free_pages")

@@ -142,6 +142,15 @@ static __always_inline bool fix_blkio_delay(__u64 *ret)
 	return true;
 }
 
+/* The compiler turns a choice of two arguments into one of two addresses, which the verifier does not take. */
+#define FIX_ARG(args, n)								\
+({											\
+	__u64 value_;									\
+											\
+	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(value_) : "r"(args), "i"((n) * 8));	\
+	value_;										\
+})
+
 /*
  * block_bio_queue: (queue, bio) until 5.10, (bio) from 5.11, e8a676d61c07
  * ("block: simplify and extended the block_bio_merge tracepoint class").
@@ -152,8 +161,8 @@ static __always_inline bool fix_blkio_delay(__u64 *ret)
 static __always_inline struct bio *fix_queued_bio(__u64 *ctx)
 {
 	if (bpf_core_field_exists(struct bio, bi_bdev))
-		return (void *)ctx[0];
-	return (void *)ctx[1];
+		return (void *)FIX_ARG(ctx, 0);
+	return (void *)FIX_ARG(ctx, 1);
 }
 
 static __always_inline dev_t fix_bio_dev(struct bio *bio)
@@ -164,6 +173,32 @@ static __always_inline dev_t fix_bio_dev(struct bio *bio)
 		return bio->bi_bdev->bd_dev;
 	return old->bi_disk->major << VX_MINOR_BITS |
 	       (old->bi_disk->first_minor + old->bi_partno);
+}
+
+/*
+ * The page that speaks for all of the compound page that `page` is of. Tail pages have bit 0 of a word set. Until 7.0 the rest of the
+ * word, compound_head, is the head's address; then it is compound_info ("mm: Rename the 'compound_head' field in the 'struct
+ * page' to 'compound_info'"), and where sizeof(struct page) is a power of two that is the mask which leaves of a
+ * tail's address the head's: all ones down to the size of the compound page's struct pages, which no such address is.
+ */
+#define FIX_MASK_BITS	32	/* of the struct pages of the largest compound page, and many more */
+
+static __always_inline struct page *fix_compound_head(struct page *page)
+{
+	struct page___7_0 *newer = (void *)page;
+	__u64 info, low;
+
+	if (!bpf_core_field_exists(newer->compound_info)) {
+		info = BPF_CORE_READ(page, compound_head);
+		return info & 1 ? (void *)(info - 1) : page;
+	}
+	info = BPF_CORE_READ(newer, compound_info);
+	if (!(info & 1))
+		return page;
+	low = ~(info - 1);
+	if (low < 1ull << FIX_MASK_BITS && !(low & (low + 1)))
+		return (void *)((__u64)page & info);
+	return (void *)(info - 1);
 }
 
 /*
@@ -220,15 +255,6 @@ static __always_inline bool fix_alloc_has_both(void)
 {
 	return bpf_core_field_exists(struct trace_event_raw_kmem_alloc, accounted);
 }
-
-/* The compiler turns a choice of two arguments into one of two addresses, which the verifier does not take. */
-#define FIX_ARG(args, n)								\
-({											\
-	__u64 value_;									\
-											\
-	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(value_) : "r"(args), "i"((n) * 8));	\
-	value_;										\
-})
 
 static __always_inline __u64 fix_kmalloc_bytes(void *args)
 {

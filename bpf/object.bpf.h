@@ -28,12 +28,8 @@ static __always_inline struct page *object_page(__u64 address)
 static __always_inline struct page *object_head(__u64 address)
 {
 	struct page *page = object_page(address);
-	__u64 head;
 
-	if (!page)
-		return NULL;
-	head = BPF_CORE_READ(page, compound_head);
-	return head & 1 ? (void *)(head - 1) : page;
+	return page ? fix_compound_head(page) : NULL;
 }
 
 #endif

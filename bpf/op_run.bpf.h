@@ -280,17 +280,27 @@ static __always_inline void op_sum_up_last(struct op *op, struct vx_event_fsop *
 			     op->rec.blkio_wait_ns : op->rec.offcpu_ns;
 }
 
+/* What is known at the very end goes to where `rec` is, if it is anywhere. */
+static __always_inline void op_end(struct op *op, struct vx_event_fsop *rec, struct vx_probe_hist *hist, bool running)
+{
+	if (running)
+		op_pause(op);
+	op_sum_up_last(op, rec, hist, op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : VX_PHASE_OTHER);
+}
+
 /*
  * Into histograms and ring. `op` may lie in any map. When the current task
  * still runs it, its clock is stopped as late as can be: what the record costs
- * was waited for too, and is charged to OTHER.
+ * was waited for too, and is charged to OTHER. Two ways, and not one that asks
+ * for `rec` twice: until 6.2 the verifier believes that it may be NULL the
+ * second time, and then nobody gave it back.
  */
 static __noinline int op_emit(struct op *op, bool running)
 {
 	struct vx_probe_hist *hist;
 	struct vx_event_fsop *rec;
-	__u64 flags = 0;
-	__u32 kind, last;
+	__u64 flags;
+	__u32 kind;
 
 	if (!op)
 		return 0;
@@ -298,18 +308,16 @@ static __noinline int op_emit(struct op *op, bool running)
 	hist = bpf_map_lookup_elem(&hists, &kind);
 	if (!hist)
 		return 0;
-	last = op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : VX_PHASE_OTHER;
-	op_sum_up(op, hist, last);
+	op_sum_up(op, hist, op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : VX_PHASE_OTHER);
 	rec = emit_reserve(sizeof(*rec));
-	if (rec) {
-		__builtin_memcpy(rec, &op->rec, sizeof(*rec));
-		flags = emit_prepare(&rec->head, VX_EVENT_FSOP, sizeof(*rec));
+	if (!rec) {
+		op_end(op, NULL, hist, running);
+		return 0;
 	}
-	if (running)
-		op_pause(op);
-	op_sum_up_last(op, rec, hist, last);
-	if (rec)
-		emit_submit_kept(&rec->head, sizeof(*rec), running ? op->last_ns : bpf_ktime_get_ns(), flags);
+	__builtin_memcpy(rec, &op->rec, sizeof(*rec));
+	flags = emit_prepare(&rec->head, VX_EVENT_FSOP, sizeof(*rec));
+	op_end(op, rec, hist, running);
+	emit_submit_kept(&rec->head, sizeof(*rec), running ? op->last_ns : bpf_ktime_get_ns(), flags);
 	return 0;
 }
 

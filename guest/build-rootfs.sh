@@ -91,7 +91,7 @@ main() {
 	is_there() { ((!force)) && [[ -f $dir/$HASH/manifest.json ]]; }
 	if is_there && [[ $(readlink "$dir/current") == "$HASH" ]]; then return 0; fi
 	lock "$dir"
-	if is_there; then point_current "$dir" "$HASH"; return 0; fi
+	if is_there; then point "$dir" current "$HASH"; return 0; fi
 
 	need_tools mmdebstrap mke2fs ssh-keygen
 	mirror=$(debian_mirror)
@@ -106,7 +106,7 @@ main() {
 		"$HOSTKEY_NAME" "$(cut -d' ' -f1,2 "$WORK/host_key.pub")" >"$WORK/known_hosts"
 	write_manifest $((SECONDS - started))
 	rm -rf "$WORK/tree" "$WORK/root.tar" "$WORK/host_key" "$WORK/build.log"
-	finish "$dir" "$HASH"
+	finish "$dir" "$HASH" current
 	say "root filesystem: done in $((SECONDS - started)) s"
 }
 

@@ -72,7 +72,7 @@ main() {
 	HASH=own
 	write_manifest $KERNEL $((SECONDS - started))
 	rm -rf "$WORK"/{modroot,build.log}
-	finish "$DIR" "$RELEASE" beside
+	finish "$DIR" "$RELEASE"
 	say "kernel $RELEASE: done in $((SECONDS - started)) s; vexlab run --kernel $RELEASE"
 }
 

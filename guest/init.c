@@ -194,6 +194,20 @@ static void switch_root(void)
 		give_up("cannot switch to", NEWROOT);
 }
 
+/* What every init makes; without /dev/fd, TOMOYO (on in Debian's 5.10) lets nothing be executed by its descriptor. */
+static void link_standard_files(void)
+{
+	static const char *const links[][2] = {
+		{ "/proc/self/fd", "/dev/fd" }, { "/proc/self/fd/0", "/dev/stdin" },
+		{ "/proc/self/fd/1", "/dev/stdout" }, { "/proc/self/fd/2", "/dev/stderr" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (symlink(links[i][0], links[i][1]) && errno != EEXIST)
+			say("link %s: %s", links[i][1], strerror(errno));
+}
+
 static void mount_volatile(void)
 {
 	mount_or_say("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755");
@@ -310,6 +324,7 @@ int main(void)
 	mount_disk("vexlab-mods", NEWROOT "/usr/lib/modules");
 	switch_root();
 	mount_volatile();
+	link_standard_files();
 	sethostname("vexlab-guest", 12);
 	if (have_nic())
 		start_sshd();

@@ -2,9 +2,8 @@
 # What a kernel becomes in the cache, wherever it is from. Shared by build-kernel.sh and import-kernel.sh.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# In loading order, as far as a kernel has them as modules.
-BOOT_MODULES=(virtio_blk)
-NET_MODULES=(failover net_failover virtio_net)
+# As far as a kernel has them as modules; what they depend on comes with them.
+readonly BOOT_MODULES=(virtio_pci virtio_blk virtio_console ext4) NET_MODULES=(virtio_net)
 # Each word here is boot time or a clock, as docs/PERFORMANCE.md has it measured:
 #  tsc=reliable	else TCG ends on the HPET: 2.1 us a clock reading instead of 0.2
 #  cryptomgr.notests, initcall_blacklist, ipv6.disable	2 s of self-tests, keyrings, probes for
@@ -32,37 +31,50 @@ extract_vmlinux() {
 	offset=$(((sects + 1) * 512 + $(u32_at "$in" $((0x248)))))
 	length=$(u32_at "$in" $((0x24c)))
 	tail -c +$((offset + 1)) "$in" | head -c $((length - 4)) >"$WORK/payload"	# without the size word
-	case $(od -An -t x1 -N 4 "$WORK/payload" | tr -d ' ') in
-	28b52ffd) zstd -dcq "$WORK/payload" >"$out" || true ;;
-	fd377a58) xz -dcq --single-stream "$WORK/payload" >"$out" || true ;;
-	1f8b*) gzip -dcq "$WORK/payload" >"$out" || true ;;
-	*) return 1 ;;
-	esac 2>>"$LOG"
+	unpacked "$WORK/payload" 2>>"$LOG" >"$out" || true	# padding behind the end is no error of ours
 	rm -f "$WORK/payload"
-	[[ $(od -An -t x1 -N 4 "$out" | tr -d ' ') == 7f454c46 ]]
+	is_elf "$out"
+}
+
+# By the magic numbers of lib/decompress.c.
+unpacked() {
+	case $(od -An -t x1 -N 4 "$1" | tr -d ' ') in
+	1f8b*) gzip -dcq "$1" ;;
+	425a68*) bzip2 -dcq "$1" ;;
+	5d0000*) xz -dcq --format=lzma "$1" ;;
+	fd377a58) xz -dcq --single-stream "$1" ;;
+	894c5a4f) lzop -dcq "$1" ;;
+	02214c18) lz4 -dcq "$1" - ;;
+	28b52ffd) zstd -dcq "$1" ;;
+	7f454c46) cat "$1" ;;
+	*) return 1 ;;
+	esac
 }
 
 unpack_modules() {
 	local dir=$1
 	find "$dir" -name '*.ko.xz' -print0 | xargs -0 -r -n 32 -P "$(nproc)" xz -dq
+	find "$dir" -name '*.ko.zst' -print0 | xargs -0 -r -n 32 -P "$(nproc)" zstd -dq --rm
+	find "$dir" -name '*.ko.gz' -print0 | xargs -0 -r -n 32 -P "$(nproc)" gzip -dq
 	run /sbin/depmod -b "$WORK/modroot" "$RELEASE"
 }
 
-add_modules() {	# list file, names...
-	local list=$1 name file
-	shift
-	for name in "$@"; do
-		file=$(find "$WORK/modroot" -name "$name.ko" -print -quit)
-		[[ -n $file ]] || continue	# built in
+# list file, module: it and what it depends on, in loading order; nothing of what is built in.
+add_module() {
+	local verb file _
+	while read -r verb file _; do
+		[[ $verb == insmod ]] || continue
 		cp "$file" "$WORK/boot-modules/"
-		printf '%s.ko\n' "$name" >>"$list"
-	done
+		file=$(basename "$file")
+		grep -qsxF "$file" "$1" || printf '%s\n' "$file" >>"$1"
+	done < <(/sbin/modprobe -d "$WORK/modroot" -S "$RELEASE" --show-depends "$2" 2>>"$LOG")
 }
 
 collect_boot_modules() {
+	local name
 	mkdir "$WORK/boot-modules"
-	add_modules "$WORK/boot-modules/order" "${BOOT_MODULES[@]}"
-	add_modules "$WORK/boot-modules/order-net" "${NET_MODULES[@]}"
+	for name in "${BOOT_MODULES[@]}"; do add_module "$WORK/boot-modules/order" "$name"; done
+	for name in "${NET_MODULES[@]}"; do add_module "$WORK/boot-modules/order-net" "$name"; done
 }
 
 init_hash() { recipe_hash "$INIT"; }

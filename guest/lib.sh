@@ -100,23 +100,24 @@ ended() {
 	case $code in 0 | 64 | 69 | 74 | 130 | 143) exit "$code" ;; *) exit $EX_UNAVAILABLE ;; esac
 }
 
-# finish DIR NAME [beside]: WORK becomes DIR/NAME, and the current one unless it is to stand beside that. A guest that runs from an older one keeps its open files.
+# finish DIR NAME [LINK...]: WORK becomes DIR/NAME, and each DIR/LINK leads to it. A guest that runs from an older one keeps its open files.
 finish() {
-	local old=
-	if [[ -e $1/$2 ]]; then
-		old=$(mktemp -d "$1/.old-XXXXXX")
-		mv "$1/$2" "$old/"
+	local old= dir=$1 name=$2 link
+	shift 2
+	if [[ -e $dir/$name ]]; then
+		old=$(mktemp -d "$dir/.old-XXXXXX")
+		mv "$dir/$name" "$old/"
 	fi
-	mv "$WORK" "$1/$2"
+	mv "$WORK" "$dir/$name"
 	trap - EXIT INT TERM HUP
-	[[ -n ${3:-} ]] || point_current "$1" "$2"
+	for link; do point "$dir" "$link" "$name"; done
 	[[ -z $old ]] || rm -rf "$old"
 }
 
-point_current() {
-	[[ $(readlink "$1/current" 2>/dev/null) != "$2" ]] || return 0
-	ln -s "$2" "$1/.current-$$"
-	mv -T "$1/.current-$$" "$1/current"
+point() {	# folder, link, name
+	[[ $(readlink "$1/$2" 2>/dev/null) != "$3" ]] || return 0
+	ln -s "$3" "$1/.link-$$"
+	mv -T "$1/.link-$$" "$1/$2"
 }
 
 # An ext4 image of a folder, read-only in use. No mount, no loop device.

@@ -87,8 +87,17 @@ static inline void removed(const void *object)
 
 #define KMALLOC(name, bytes, call, ...)	ALLOCATES(void *, name, VX_ALLOC_KMALLOC, bytes, call, __VA_ARGS__)
 
+#ifdef DECL_KMALLOC_PARAMS
+/* 7.x: buckets and type tokens, which only some configurations pass on, and an alignment for kvmalloc. */
+KMALLOC(NAME_OF(__kmalloc), size, (PASS_TOKEN_PARAMS(size, token), gfp), DECL_TOKEN_PARAMS(size, token), gfp_t gfp)
+KMALLOC(NAME_OF(__kmalloc_node), size, (PASS_KMALLOC_PARAMS(size, b, token), gfp, node),
+	DECL_KMALLOC_PARAMS(size, b, token), gfp_t gfp, int node)
+KMALLOC(NAME_OF(__kmalloc_node_track_caller), size, (PASS_KMALLOC_PARAMS(size, b, token), gfp, node, caller),
+	DECL_KMALLOC_PARAMS(size, b, token), gfp_t gfp, int node, unsigned long caller)
+KMALLOC(NAME_OF(__kvmalloc_node), size, (PASS_KMALLOC_PARAMS(size, b, token), align, gfp, node),
+	DECL_KMALLOC_PARAMS(size, b, token), unsigned long align, gfp_t gfp, int node)
+#else
 KMALLOC(NAME_OF(__kmalloc), size, (size, gfp), size_t size, gfp_t gfp)
-
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
 /* 6.11 67f2df3b82d0: the buckets, which only some configurations pass on. */
 KMALLOC(NAME_OF(__kmalloc_node), size, (PASS_BUCKET_PARAMS(size, b), gfp, node),
@@ -100,6 +109,7 @@ KMALLOC(NAME_OF(__kvmalloc_node), size, (PASS_BUCKET_PARAMS(size, b), gfp, node)
 #else
 KMALLOC(NAME_OF(__kmalloc_node), size, (size, gfp, node), size_t size, gfp_t gfp, int node)
 KMALLOC(NAME_OF(kvmalloc_node), size, (size, gfp, node), size_t size, gfp_t gfp, int node)
+#endif
 #endif
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
@@ -122,20 +132,30 @@ KMALLOC(kmalloc_order_trace, size, (size, gfp, order), size_t size, gfp_t gfp, u
 KMALLOC(__kmalloc_track_caller, size, (size, gfp, caller), size_t size, gfp_t gfp, unsigned long caller)
 #endif
 
-WRAPPER(void *, NAME_OF(krealloc), const void *old, size_t size, gfp_t gfp)
-{
-	void *ret;
+/* `call`, after which `old` is no more, unless it was refused. */
+#define REALLOCATES(name, call, ...)							\
+	WRAPPER(void *, name, const void *old, __VA_ARGS__)				\
+	{										\
+		void *ret;								\
+											\
+		if (inject_wrapped(WRAPPED, gfp, size, _RET_IP_))			\
+			return NULL;							\
+		ret = name call;							\
+		inject_unwrap();							\
+		if (!ret)								\
+			return NULL;							\
+		removed(old);								\
+		return added(ret, size, VX_ALLOC_KMALLOC, _RET_IP_);			\
+	}
 
-	if (inject_wrapped(WRAPPED, gfp, size, _RET_IP_))
-		return NULL;
-	ret = NAME_OF(krealloc)(old, size, gfp);
-	inject_unwrap();
-	/* Refused: the old one is still there. */
-	if (!ret)
-		return NULL;
-	removed(old);
-	return added(ret, size, VX_ALLOC_KMALLOC, _RET_IP_);
-}
+#ifdef DECL_KMALLOC_PARAMS
+REALLOCATES(krealloc_node_align_noprof, (old, PASS_TOKEN_PARAMS(size, token), align, gfp, node),
+	    DECL_TOKEN_PARAMS(size, token), unsigned long align, gfp_t gfp, int node)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+REALLOCATES(krealloc_node_align_noprof, (old, size, align, gfp, node), size_t size, unsigned long align, gfp_t gfp, int node)
+#else
+REALLOCATES(NAME_OF(krealloc), (old, size, gfp), size_t size, gfp_t gfp)
+#endif
 
 KMALLOC(NAME_OF(kmemdup), size, (from, size, gfp), const void *from, size_t size, gfp_t gfp)
 /* They tell why. */
@@ -182,8 +202,10 @@ FREES(kfree_sensitive, (object), object, const void *object)
 FREES(kfree_const, (object), object, const void *object)
 FREES(kvfree, (object), object, const void *object)
 FREES(kvfree_sensitive, (object, size), object, const void *object, size_t size)
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 /* Whose freeing is settled: from here on it is RCU's. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+FREES(kvfree_call_rcu, (head, object), object, struct kvfree_rcu_head *head, void *object)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 FREES(kvfree_call_rcu, (head, object), object, struct rcu_head *head, void *object)
 #endif
 
@@ -259,7 +281,9 @@ static inline const void *page_of(unsigned long address)
 	return address ? virt_to_page((void *)address) : NULL;
 }
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 13, 0)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+/* No module reaches it any longer. */
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 13, 0)
 PAGES(NAME_OF(__alloc_pages), (gfp, order, node, nodes), gfp_t gfp, unsigned int order, int node, nodemask_t *nodes)
 #else
 PAGES(__alloc_pages_nodemask, (gfp, order, node, nodes), gfp_t gfp, unsigned int order, int node, nodemask_t *nodes)

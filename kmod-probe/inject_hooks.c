@@ -37,6 +37,13 @@ struct hook {
 static int on_alloc(struct kprobe *probe, struct pt_regs *regs);
 static int on_bio(struct kprobe *probe, struct pt_regs *regs);
 
+/* 7.x: kvmalloc is told an alignment, in front of its flags; it came with the word for parameters that is asked for here. */
+#ifdef DECL_KMALLOC_PARAMS
+#define ALIGN_ARG	1
+#else
+#define ALIGN_ARG	0
+#endif
+
 #define ALLOC(name_, gfp, size, ...)	{ .name = name_, .gfp_arg = gfp, .size_arg = size, ##__VA_ARGS__ }
 
 /* Of any kernel from 5.10 on; what a kernel does not have is left out. */
@@ -67,7 +74,8 @@ static struct hook allocators[] = {
 	ALLOC("kmem_cache_alloc_bulk", 2, 0),
 	ALLOC("krealloc_noprof", 3, 2),
 	ALLOC("krealloc", 3, 2),
-	ALLOC("__kvmalloc_node_noprof", 2 + BUCKET_ARG, 1),
+	ALLOC("krealloc_node_align_noprof", 4, 2),
+	ALLOC("__kvmalloc_node_noprof", 2 + BUCKET_ARG + ALIGN_ARG, 1),
 	ALLOC("kvmalloc_node", 2, 1),
 	ALLOC("__vmalloc_node_range_noprof", 5, 1),
 	ALLOC("__vmalloc_node_range", 5, 1),

@@ -23,8 +23,11 @@
 #define unbound_queue	system_unbound_wq
 #endif
 
-/* 6.12 2b55d6a42d14. Before, batches wait for a timer, or for memory to be short, which the caller can feign. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+/*
+ * 6.12 2b55d6a42d14, and no longer for modules from 7.3. Elsewhere batches wait for a timer, or for memory to be short, which the
+ * caller can feign.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define batches_barrier kvfree_rcu_barrier
 #else
 static void batches_barrier(void)

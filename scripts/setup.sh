@@ -20,7 +20,7 @@ BASE_PACKAGES=(
 	bpftool libbpf-dev libelf-dev zlib1g-dev libzstd-dev pahole
 	libglib2.0-dev libvirt-glib-1.0-dev libjansson-dev libyaml-dev
 	libssh-dev libdw-dev libcmocka-dev libcap-dev libpcre2-dev libsqlite3-dev libcurl4-gnutls-dev
-	mmdebstrap uidmap e2fsprogs xz-utils zstd kmod cpio patchelf openssh-client openssh-server bc bison flex
+	mmdebstrap uidmap e2fsprogs xz-utils zstd lz4 bzip2 lzop kmod cpio patchelf openssh-client openssh-server bc bison flex
 	libssl-dev cppcheck xxd man-db jq
 )
 # QEMU 7.2 corrupts a 6.12 guest under TCG, libvirt 9 is too old for what we ask of it.

@@ -223,6 +223,10 @@ struct page {
 	unsigned int page_type;		/* slab is told by it from 6.10 */
 };
 
+struct page___7_0 {
+	unsigned long compound_info;	/* instead of compound_head; see fix_compound_head() */
+};
+
 struct page___5_16 {
 	struct kmem_cache *slab_cache;
 };

@@ -144,6 +144,9 @@ enum vx_step_op {
 	VX_STEP_OPS,
 };
 
+/* Within a step's output: its deadline had struck, but it ended while that was being looked at, and the answer is its own. */
+#define VX_STEP_LATE	"it came back all the same, while this was being looked at\n"
+
 enum vx_locks_do { VX_LOCKS_START = 1, VX_LOCKS_READ, VX_LOCKS_STOP, VX_LOCKS_COST };
 
 enum vx_races { VX_RACES_FILES = 0, VX_RACES_MOUNTS };

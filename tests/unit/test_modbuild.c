@@ -220,8 +220,8 @@ static void test_wrong_kernel(void **state)
 
 	put("src/foo.c", MODULE("foo", "6.1.0-other", ""));
 	assert_failure(&req, "the guest's is " RELEASE);
-	put("headers/include/config/kernel.release", "5.10.0\n");
-	assert_failure(&req, "are for 5.10.0, not for the guest's " RELEASE);
+	put("headers/include/generated/utsrelease.h", "#define UTS_RELEASE \"5.10.0\"\n");
+	assert_failure(&req, "are for another kernel than the guest's " RELEASE);
 }
 
 static void test_nothing_came_out(void **state)

@@ -55,6 +55,18 @@ static void test_errno(void **state)
 	feed_end(&f);
 }
 
+/* A deadline that struck a moment too early is no hang. */
+static void test_late(void **state)
+{
+	struct feed f = feed_begin("the step", "mount");
+
+	step_ends(&f, 0, 0, "the deadline struck\ntask 7 is running\n" VX_STEP_LATE);
+	expect_title(&f, "the step took longer than its deadline");
+	assert_int_equal(feed_finding(&f, 0)->blame, BLAME_ENVIRONMENT);
+	assert_int_equal(feed_finding(&f, 0)->severity, SEV_LOW);
+	feed_end(&f);
+}
+
 /* An error of its own stays one, crash or not. */
 static void test_errno_after_a_crash(void **state)
 {
@@ -183,6 +195,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ok),
 		cmocka_unit_test(test_errno),
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_errno_after_a_crash),
 		cmocka_unit_test(test_exit_status),
 		cmocka_unit_test(test_killed_after_its_crash),

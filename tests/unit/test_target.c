@@ -111,11 +111,41 @@ static void test_every_field_arrives(void **state)
 	assert_string_equal(t->mount_options, "a,b=2");
 	assert_string_equal(t->unsupported[1], "link");
 	assert_int_equal(t->device_mib, 1048576);
-	argv = target_mkfs_argv(t, "/run/mkfs", "/dev/vdc");
+	argv = target_mkfs_argv(t, "6.12.1", "/run/mkfs", "/dev/vdc");
 	assert_int_equal(g_strv_length(argv), 4);
 	assert_string_equal(argv[0], "/run/mkfs");
 	assert_string_equal(argv[2], "x/dev/vdcy");
 	assert_string_equal(argv[3], "/dev/vdc");
+}
+
+static void assert_older(const struct target *t, const char *release, const char *words)
+{
+	g_auto(GStrv) argv = target_mkfs_argv(t, release, NULL, "/dev/vdc");
+	g_autofree char *line = g_strjoinv(" ", argv);
+
+	assert_string_equal(line, words);
+}
+
+static void test_mkfs_for_older_kernels(void **state)
+{
+	g_autoptr(GError) error = NULL;
+	VX_GUARD(target_free) struct target *t = load_text("name: foo\n"
+		"fstype: foofs\n"
+		"module: {from: builtin}\n"
+		"mkfs:\n"
+		"  argv: [/sbin/mkfs.foo, '{older}', '{device}']\n"
+		"  older: [5.15 -c old, 6.6 -O ^new]\n"
+		"device_mib: 1\n", &error);
+
+	assert_non_null(t);
+	assert_older(t, "5.10.0-32-cloud-amd64", "/sbin/mkfs.foo -c old /dev/vdc");
+	assert_older(t, "5.15.3", "/sbin/mkfs.foo -O ^new /dev/vdc");
+	assert_older(t, "6.12.1", "/sbin/mkfs.foo /dev/vdc");
+	assert_older(t, "", "/sbin/mkfs.foo /dev/vdc");
+	assert_refused("name: foo\nfstype: x\nmodule: {from: builtin}\nmkfs:\n  argv: [/m, '{device}']\n  older: [5.1 x]\ndevice_mib: 1\n",
+		       "foo.yaml:6: mkfs.older: is never used: mkfs.argv does not say {older}");
+	assert_refused("name: foo\nfstype: x\nmodule: {from: builtin}\nmkfs:\n  argv: [/m, '{older}', '{device}']\n  older: [x y]\n"
+		       "device_mib: 1\n", "foo.yaml:6: mkfs.older: \"x y\" is not a version of the kernel, \"5.15\", and words");
 }
 
 static void test_what_is_left_out(void **state)
@@ -127,7 +157,7 @@ static void test_what_is_left_out(void **state)
 	assert_null(t->fstype);
 	assert_null(t->mkfs_argv);
 	assert_null(t->unsupported);
-	assert_null(target_mkfs_argv(t, NULL, "/dev/vdc"));
+	assert_null(target_mkfs_argv(t, "6.12.1", NULL, "/dev/vdc"));
 	assert_string_equal(t->module_dirs[0], ".");
 	assert_null(t->module_dirs[1]);
 }
@@ -282,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_own_targets_load, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_every_field_arrives, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mkfs_for_older_kernels, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_left_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_messages_name_the_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_yaml, set_up, tear_down),

@@ -10,11 +10,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include <vexlab/blackbox.h>
 
 #include "cleanup.h"
+#include "kernel.h"
 #include "ops.h"
 
 #define PAUSE_NS	(5 * 1000000l)	/* more than a tick, in which works that were just queued begin */
@@ -49,14 +49,10 @@ static void pass_callbacks(void)
 	nanosleep(&pause, NULL);
 }
 
-/* Batches of kfree_rcu(): 6.12's barrier waits for them, else feigned shortage does, and caches go with it. */
+/* Batches of kfree_rcu(): a barrier waits for them where modules have it (settle.c of kmod-probe), else feigned shortage does, and caches go with it. */
 static bool has_batches_barrier(void)
 {
-	unsigned int major = 0, minor = 0;
-	struct utsname uts;
-
-	uname(&uts);
-	return sscanf(uts.release, "%u.%u", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 12));
+	return kernel_at_least(6, 12) && !kernel_at_least(7, 3);
 }
 
 /* RCU's barrier only once: the kernel makes who asks again wait for 1/16 s. */

@@ -15,6 +15,7 @@
 #include <vexlab/probe_hist.h>
 #include "blackbox.h"
 #include "calls.h"
+#include "kernel.h"
 #include "ksyms.h"
 #include "mount.skel.h"
 #include "oops.skel.h"
@@ -26,6 +27,8 @@
 #define RING_BYTES_DEFAULT	(4u << 20)
 #define WAKE_BYTES_DEFAULT	(16u << 10)
 #define PROGRAMS_MAX		96	/* of all groups together */
+
+#define NO_FILESYSTEM	1		/* no name has such a character */
 
 struct program {
 	struct vx_probe_status status;
@@ -97,12 +100,23 @@ int probes_create(const struct probes_options *options, struct probes **ret)
 	return 0;
 }
 
+/*
+ * Until 5.12 a program hooks its function once in its life, f3a95075549e ("bpf: Allow trampoline re-attach for tracing and lsm programs",
+ * 5.13). There it stays, and has nothing to look at: no filesystem matches, no text is the module's.
+ */
+static bool stays(const struct program *prog)
+{
+	return prog->hooks_function && !kernel_at_least(5, 13);
+}
+
 static void detach(struct probes *p, uint32_t groups)
 {
+	if (groups & VX_PROBES_MOUNT && p->mount)
+		memset(p->mount->bss->filter, NO_FILESYSTEM, sizeof(p->mount->bss->filter) - 1);
 	for (size_t i = 0; i < p->nprograms; i++) {
 		struct program *prog = &p->programs[i];
 
-		if (!(prog->group & groups))
+		if (!(prog->group & groups) || stays(prog))
 			continue;
 		bpf_link__destroy(prog->link);
 		prog->link = NULL;
@@ -115,7 +129,8 @@ void probes_destroy(struct probes *p)
 {
 	if (!p)
 		return;
-	detach(p, VX_PROBES_ALL);
+	for (size_t i = 0; i < p->nprograms; i++)
+		bpf_link__destroy(p->programs[i].link);
 	ring_buffer__free(p->ring);
 	blackbox_close(&p->box);
 	calls_close(&p->calls);
@@ -555,6 +570,8 @@ static int set_tracer(struct probes *p, bool on, const char *module)
 
 	if (!on) {
 		detach(p, VX_PROBES_ALLOC);
+		if (p->tracer)
+			tracer_set_module(p->tracer, "", 0, 0);
 		return 0;
 	}
 	err = load(p, VX_PROBES_ALLOC);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <bpf/libbpf.h>
 #include "probes_log.h"
@@ -10,15 +11,32 @@
 static char text[32 << 10];
 static size_t used;
 
+/* A verifier's log may be of megabytes, in one message, and its end is what tells: of what is too long the end is kept. */
+static void keep_text(const char *message, size_t len)
+{
+	const size_t room = sizeof(text) - 1 - used;
+
+	if (len > room) {
+		message += len - room;
+		len = room;
+	}
+	memcpy(text + used, message, len);
+	used += len;
+	text[used] = '\0';
+}
+
 static int keep(enum libbpf_print_level level, const char *format, va_list args)
 {
+	char *message;
 	int n;
 
-	if (level == LIBBPF_DEBUG || used >= sizeof(text) - 1)
+	if (level == LIBBPF_DEBUG)
 		return 0;
-	n = vsnprintf(text + used, sizeof(text) - used, format, args);
-	if (n > 0)
-		used += (size_t)n < sizeof(text) - used ? (size_t)n : sizeof(text) - used - 1;
+	n = vasprintf(&message, format, args);
+	if (n < 0)
+		return 0;
+	keep_text(message, (size_t)n);
+	free(message);
 	return n;
 }
 

@@ -392,8 +392,9 @@ static void check_worker(struct steps *steps)
 	switch (atomic_load(&w->state)) {
 	case WORKER_DONE:
 		if (w->struck && !w->killed)
-			steps->note = "it came back all the same, while this was being looked at\n";
-		answer(steps, w->struck ? -ETIMEDOUT : w->err);
+			steps->note = VX_STEP_LATE;
+		/* Slow is not stuck; one that had to be killed was. */
+		answer(steps, w->killed ? -ETIMEDOUT : w->err);
 		atomic_store(&w->state, WORKER_IDLE);
 		break;
 	case WORKER_RUNNING:

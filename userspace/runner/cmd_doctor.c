@@ -11,6 +11,7 @@
 
 #include "accel.h"
 #include "cmd.h"
+#include "cmd_doctor.h"
 #include "error.h"
 #include "fsutil.h"
 #include "rundir.h"
@@ -303,7 +304,11 @@ static void print_end(const struct doctor *d)
 int cmd_doctor(int argc, char **argv)
 {
 	struct doctor d = { .worst = OK };
+	g_autofree char *kernel = NULL;
+	gboolean guest = FALSE;
 	const GOptionEntry entries[] = {
+		{ "guest", 0, 0, G_OPTION_ARG_NONE, &guest, "Boot a guest instead and try every program in it", NULL },
+		{ "kernel", 0, 0, G_OPTION_ARG_STRING, &kernel, "With --guest: this kernel's (vexlab guest list); the current one", "NAME" },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &d.json, "Print one JSON object", NULL },
 		{ NULL },
 	};
@@ -315,8 +320,18 @@ int cmd_doctor(int argc, char **argv)
 		fprintf(stderr, "vexlab doctor: %s\n", error ? error->message : "takes no arguments");
 		return VX_ERROR_USAGE;
 	}
+	if (kernel && !guest) {
+		fprintf(stderr, "vexlab doctor: --kernel goes with --guest\n");
+		return VX_ERROR_USAGE;
+	}
 	d.colour = isatty(STDOUT_FILENO) && !g_getenv("NO_COLOR");
 	d.cachedir = fs_default_cachedir();
+	if (guest) {
+		int code = doctor_guest(d.cachedir, kernel, d.json);
+
+		g_free(d.cachedir);
+		return code;
+	}
 	d.kernel = find_kernel(d.cachedir);
 	d.checks = json_array();
 	for (guint i = 0; i < G_N_ELEMENTS(checks); i++) {

@@ -10,7 +10,7 @@
 
 struct options {
 	gboolean force, json, debug;
-	char *cache, *tree;
+	char *cache, *kernel;
 	char **rest;
 };
 
@@ -22,25 +22,41 @@ static char *absolute(char *path)
 	return whole;
 }
 
-/* Beside the ordinary one, which it needs the root filesystem of. */
-static gboolean build_kernel(const struct options *opt, const char *recipes, const char *init, GError **error)
+/* What --kernel names; a folder of a suite's name is written ./NAME. Its strings are `opt`'s and `*tree`'s. */
+static gboolean choose_kernel(const struct options *opt, char **tree, struct guest_kernel *ret, GError **error)
 {
-	g_autofree char *tree = opt->tree ? g_canonicalize_filename(opt->tree, NULL) : NULL;
+	g_autofree char *suites = g_strjoinv(", ", (char **)guest_suites);
 
-	return guest_build_kernel(opt->cache, recipes, init, tree, cmd_cancellable(), error);
+	if (!opt->kernel)
+		return TRUE;
+	if (guest_is_suite(opt->kernel)) {
+		ret->suite = opt->kernel;
+		return TRUE;
+	}
+	if (!g_file_test(opt->kernel, G_FILE_TEST_IS_DIR)) {
+		g_set_error(error, VX_ERROR, VX_ERROR_USAGE, "--kernel: %s is neither a Debian suite (%s) nor a folder in which a kernel "
+			    "was built", opt->kernel, suites);
+		return FALSE;
+	}
+	ret->tree = *tree = g_canonicalize_filename(opt->kernel, NULL);
+	return TRUE;
 }
 
+/* Another kernel stands beside the ordinary one, which it needs the root filesystem of. */
 static int build(const struct options *opt)
 {
-	g_autofree char *recipe = cmd_lib_path("guest/build-rootfs.sh");
+	g_autofree char *recipe = cmd_lib_path("guest/build-rootfs.sh"), *tree = NULL;
 	g_autofree char *recipes = g_path_get_dirname(recipe);
 	g_autofree char *init = cmd_lib_path("vexlab-init");
+	struct guest_kernel kernel = { 0 };
 	g_autoptr(GError) error = NULL;
 	gint64 start = g_get_monotonic_time();
 	double s;
 
-	if (!guest_build(opt->cache, recipes, init, opt->force, cmd_cancellable(), &error) ||
-	    ((opt->tree || opt->debug) && !build_kernel(opt, recipes, init, &error)))
+	if (!choose_kernel(opt, &tree, &kernel, &error) ||
+	    !guest_build(opt->cache, recipes, init, opt->force, cmd_cancellable(), &error) ||
+	    ((opt->kernel || opt->debug) &&
+	     !guest_build_kernel(opt->cache, recipes, init, &kernel, opt->force, cmd_cancellable(), &error)))
 		return cmd_fail("guest build", error);
 	s = (double)(g_get_monotonic_time() - start) / 1e6;
 	if (s > 2)
@@ -103,7 +119,7 @@ int cmd_guest(int argc, char **argv)
 	struct options opt = { 0 };
 	const GOptionEntry entries[] = {
 		{ "force", 'f', 0, G_OPTION_ARG_NONE, &opt.force, "Build again what is there", NULL },
-		{ "kernel", 0, 0, G_OPTION_ARG_FILENAME, &opt.tree, "build: also a kernel of your own, built in DIR (make bzImage modules)", "DIR" },
+		{ "kernel", 0, 0, G_OPTION_ARG_FILENAME, &opt.kernel, "build: also the kernel of a Debian suite, or one of your own, built in DIR (make bzImage modules)", "SUITE|DIR" },
 		{ "debug-kernel", 0, 0, G_OPTION_ARG_NONE, &opt.debug, "build: also a kernel with KASAN, lockdep, kmemleak (half an hour)", NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &opt.json, "list: machine-readable", NULL },
 		{ "cache", 0, 0, G_OPTION_ARG_FILENAME, &opt.cache, "Where images are kept", "DIR" },
@@ -134,6 +150,6 @@ int cmd_guest(int argc, char **argv)
 		fprintf(stderr, "vexlab guest: say what to do: build, list or rm\n");
 	g_strfreev(opt.rest);
 	g_free(opt.cache);
-	g_free(opt.tree);
+	g_free(opt.kernel);
 	return code;
 }

@@ -21,6 +21,7 @@ static const struct detector *const detectors[] = {
 };
 
 struct detect {
+	json_t *run;			/* its entry */
 	gpointer state[G_N_ELEMENTS(detectors)];
 	gboolean configured;
 	struct detect_now now;
@@ -32,15 +33,22 @@ struct detect *detect_new(void)
 	return g_new0(struct detect, 1);
 }
 
-void detect_free(struct detect *detect)
+static void forget(struct detect *detect)
 {
 	guint i;
 
-	if (!detect)
-		return;
 	for (i = 0; i < G_N_ELEMENTS(detectors); i++)
 		if (detect->state[i])
 			detectors[i]->destroy(detect->state[i]);
+	memset(detect->state, 0, sizeof(detect->state));
+}
+
+void detect_free(struct detect *detect)
+{
+	if (!detect)
+		return;
+	forget(detect);
+	json_decref(detect->run);
 	scenario_clear(&detect->scenario);
 	g_free(detect);
 }
@@ -68,6 +76,20 @@ static void configure(struct detect *detect, const json_t *run)
 		if (!detect->state[i])
 			detect->state[i] = detectors[i]->create(&config);
 	detect->configured = TRUE;
+}
+
+/* Another attempt of a replay: what was told of the one before, and what was known of its guest, is nothing to it. */
+static gboolean is_another_attempt(const json_t *request)
+{
+	return !g_strcmp0(json_string_value(json_object_get(request, "do")), "scenario") &&
+	       !g_strcmp0(json_string_value(json_object_get(request, "event")), "again") &&
+	       json_integer_value(json_object_get(request, "attempt")) > 1;
+}
+
+static void begin_anew(struct detect *detect)
+{
+	forget(detect);
+	configure(detect, detect->run);
 }
 
 static void note_step(struct detect_now *now, const json_t *step)
@@ -104,10 +126,15 @@ GPtrArray *detect_feed(struct detect *detect, const struct rec_entry *entry)
 	detect->now.realtime_ns = entry->stamp.realtime_ns;
 	if (entry->frame.type == VX_REC_RUN || entry->frame.type == VX_REC_STEP_BEGIN || entry->frame.type == VX_REC_REQUEST)
 		json = rec_entry_json(entry);
-	if (entry->frame.type == VX_REC_RUN)
+	if (entry->frame.type == VX_REC_RUN) {
+		json_decref(detect->run);
+		detect->run = json_incref(json);
 		configure(detect, json);
-	else if (entry->frame.type == VX_REC_STEP_BEGIN && json)
+	} else if (entry->frame.type == VX_REC_REQUEST && detect->configured && is_another_attempt(json)) {
+		begin_anew(detect);
+	} else if (entry->frame.type == VX_REC_STEP_BEGIN && json) {
 		note_step(&detect->now, json);
+	}
 	for (i = 0; detect->configured && i < G_N_ELEMENTS(detectors); i++)
 		detectors[i]->feed(detect->state[i], &detect->now, entry, findings);
 	scenario_mark(&detect->scenario, findings);

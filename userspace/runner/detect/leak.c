@@ -33,12 +33,6 @@ static void leak_destroy(gpointer state)
 	g_free(st);
 }
 
-gboolean leak_is_of_hunt(const struct finding *finding)
-{
-	return finding->class == FINDING_LEAK &&
-	       (finding->kind == certain || finding->kind == growth || finding->kind == left_behind);
-}
-
 /* By what it costs who mounts and unmounts; what happens but for failures is met less often. */
 static enum severity severity_of(const struct leak_judgement *judged)
 {

@@ -172,8 +172,6 @@ struct leaks_status leaks_status(const struct leaks *leaks);
 const char *leak_verdict_name(enum leak_verdict verdict);
 const char *leak_kind_name(enum vx_alloc_kind kind);
 gboolean leak_is_leak(enum leak_verdict verdict);
-/* Made by this detector, at the end of a hunt; the kernel's console tells of leaks, too. */
-gboolean leak_is_of_hunt(const struct finding *finding);
 
 /* "1.00 objects a cycle (95 %: 0.72 to 1.35), 512 bytes a cycle". Caller frees. */
 char *leak_rate_text(const struct leak_judgement *judged);

@@ -6,7 +6,7 @@
  *	{"do": "scenario", "event": "step", "where": "leaks", "n": 3, "of": 8}	until the next one
  *	{"do": "scenario", "event": "expect", "name", "class", "title"}		a finding of that class, a title to match; or null
  *	{"do": "scenario", "event": "expect-end"}
- *	{"do": "scenario", "event": "again"}		a replay begins: nothing is expected
+ *	{"do": "scenario", "event": "again", "attempt"}	a replay begins, or the next try of it: nothing is expected
  *	{"do": "scenario", "event": "late", "name", "deadline_ms", "ms"}	of what is made of steps; a single one is held to its own
  *
  * and "expect" of a step's entry: {"errors": [30], "status": null}.

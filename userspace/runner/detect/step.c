@@ -274,6 +274,22 @@ static struct finding *judge(const struct step_state *st, const struct detect_no
 	return finding;
 }
 
+/* It was slow, and ended by itself: the limit is ours, and so is, most often, a machine that is busy with something else. */
+static void tell_late(const struct detect_now *now, const struct rec_entry *entry, const struct vx_msg_step *msg, GPtrArray *findings)
+{
+	g_autofree char *text = g_strndup((const char *)entry->payload + sizeof(*msg), entry->frame.length - sizeof(*msg));
+	g_autofree char *title = NULL;
+	struct finding *finding;
+
+	if (msg->id != now->step || !strstr(text, VX_STEP_LATE))
+		return;
+	title = g_strdup_printf("%s took longer than its deadline", now->step_name);
+	finding = finding_new(FINDING_STEP_FAILED, SEV_LOW, title);
+	finding_add_line(finding, "%.1f s, then it ended by itself", (double)(msg->end_ns - msg->start_ns) / 1e9);
+	add_told(now, entry, msg, finding, findings);
+	finding->blame = BLAME_ENVIRONMENT;
+}
+
 static void on_step(struct step_state *st, const struct detect_now *now, const struct rec_entry *entry,
 		    GPtrArray *findings)
 {
@@ -282,6 +298,7 @@ static void on_step(struct step_state *st, const struct detect_now *now, const s
 	if (entry->frame.length < sizeof(msg))
 		return;
 	memcpy(&msg, entry->payload, sizeof(msg));
+	tell_late(now, entry, &msg, findings);
 	if (msg.id == now->step && now->expect.set && msg.err != -ETIMEDOUT && !was_killed(&msg)) {
 		struct finding *other = scenario_judge(now, &msg);
 

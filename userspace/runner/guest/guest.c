@@ -14,6 +14,15 @@
 
 static const char *const kinds[] = { "kernels", "rootfs" };
 
+const char *const guest_suites[] = {
+	"bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid", NULL
+};
+
+gboolean guest_is_suite(const char *name)
+{
+	return g_strv_contains(guest_suites, name);
+}
+
 static json_t *manifest_of(const char *dir)
 {
 	g_autofree char *path = g_build_filename(dir, "manifest.json", NULL);
@@ -160,6 +169,19 @@ static gboolean find_rootfs(struct guest_image *image, const char *dir, GError *
 	       (image->known_hosts = piece(dir, "known_hosts", 0, error));
 }
 
+static void say_missing(const char *cachedir, const char *release, gboolean kernel, GError **error)
+{
+	if (kernel || !release)
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "there is no guest %s in %s: run `vexlab guest build`",
+			    kernel ? "root filesystem" : "kernel", cachedir);
+	else if (guest_is_suite(release))
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "there is no guest kernel %s in %s: run `vexlab guest build --kernel %s`",
+			    release, cachedir, release);
+	else
+		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "there is no guest kernel %s in %s: `vexlab guest list` names those that "
+			    "are there, `vexlab guest build --kernel` makes others", release, cachedir);
+}
+
 struct guest_image *guest_find(const char *cachedir, const char *release, GError **error)
 {
 	g_autofree char *kernel = resolve(cachedir, "kernels", release ? release : "current");
@@ -167,10 +189,7 @@ struct guest_image *guest_find(const char *cachedir, const char *release, GError
 	struct guest_image *image;
 
 	if (!kernel || !rootfs) {
-		g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE,
-			    "there is no guest %s%s in %s: run `vexlab guest build`",
-			    kernel ? "root filesystem" : release ? "kernel " : "kernel",
-			    kernel ? "" : release ? release : "", cachedir);
+		say_missing(cachedir, release, kernel != NULL, error);
 		return NULL;
 	}
 	image = g_new0(struct guest_image, 1);
@@ -280,10 +299,23 @@ int guest_use(const struct guest_image *image, GError **error)
 	return fd;
 }
 
+/* `current` or a suite's name may have pointed to what was removed: a link to nothing names nothing. */
+static void remove_dangling(const char *parent)
+{
+	g_autoptr(GDir) dir = g_dir_open(parent, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *path = g_build_filename(parent, name, NULL);
+
+		if (g_file_test(path, G_FILE_TEST_IS_SYMLINK) && !g_file_test(path, G_FILE_TEST_EXISTS))
+			unlink(path);
+	}
+}
+
 static gboolean remove_entry(const char *dir, const char *name, GError **error)
 {
 	g_autofree char *parent = g_path_get_dirname(dir);
-	g_autofree char *current = g_build_filename(parent, "current", NULL);
 	int fd = lock_entry(dir, LOCK_EX), err;
 
 	if (fd < 0) {
@@ -298,9 +330,7 @@ static gboolean remove_entry(const char *dir, const char *name, GError **error)
 			    g_strerror(-err));
 		return FALSE;
 	}
-	/* It pointed here: a link to nothing is no default. */
-	if (!g_file_test(current, G_FILE_TEST_EXISTS))
-		unlink(current);
+	remove_dangling(parent);
 	return TRUE;
 }
 
@@ -392,11 +422,22 @@ gboolean guest_build(const char *cachedir, const char *recipes, const char *init
 	       run_recipe(kernel_argv, cancellable, error);
 }
 
-gboolean guest_build_kernel(const char *cachedir, const char *recipes, const char *init, const char *tree,
-			    GCancellable *cancellable, GError **error)
+gboolean guest_build_kernel(const char *cachedir, const char *recipes, const char *init, const struct guest_kernel *kernel,
+			    gboolean force, GCancellable *cancellable, GError **error)
 {
-	g_autofree char *recipe = g_build_filename(recipes, tree ? "import-kernel.sh" : "debug-kernel.sh", NULL);
-	const char *argv[] = { recipe, "--init", init, tree ? tree : cachedir, tree ? cachedir : NULL, NULL };
+	const char *name = kernel->suite ? "build-kernel.sh" : kernel->tree ? "import-kernel.sh" : "debug-kernel.sh";
+	g_autofree char *recipe = g_build_filename(recipes, name, NULL);
+	const char *argv[8] = { recipe, "--init", init };
+	guint n = 3;
 
+	if (kernel->suite) {
+		argv[n++] = "--suite";
+		argv[n++] = kernel->suite;
+		if (force)
+			argv[n++] = "--force";
+	} else if (kernel->tree) {
+		argv[n++] = kernel->tree;
+	}
+	argv[n] = cachedir;
 	return fs_mkdir(cachedir, 0755, error) && run_recipe(argv, cancellable, error);
 }

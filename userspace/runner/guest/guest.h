@@ -60,12 +60,16 @@ gboolean guest_remove(const char *cachedir, const char *name, GError **error);
 gboolean guest_build(const char *cachedir, const char *recipes, const char *init, gboolean force,
 		     GCancellable *cancellable, GError **error);
 
-/*
- * The same of a kernel that stands beside the current one: built in the folder `tree` by the user, or, `tree` NULL, from
- * Debian's source with every check that the kernel has (debug-kernel.sh). The recipe tells its release.
- */
-gboolean guest_build_kernel(const char *cachedir, const char *recipes, const char *init, const char *tree,
-			    GCancellable *cancellable, GError **error);
+/* A kernel that stands beside the current one; the recipe tells its release. */
+struct guest_kernel {
+	const char *suite;	/* of Debian's: "bookworm", see guest_is_suite(); else NULL, and */
+	const char *tree;	/* the folder in which the user built it; else NULL: Debian's source with all checks (debug-kernel.sh) */
+};
+gboolean guest_build_kernel(const char *cachedir, const char *recipes, const char *init, const struct guest_kernel *kernel,
+			    gboolean force, GCancellable *cancellable, GError **error);
+/* The suites whose kernels build-kernel.sh knows. */
+gboolean guest_is_suite(const char *name);
+extern const char *const guest_suites[];	/* NULL at the end */
 
 /* A second hold on the kernel, for who may outlive `image`: until the fd is closed. -1 and error. */
 int guest_use(const struct guest_image *image, GError **error);

@@ -231,7 +231,7 @@ static gboolean put_operations(const struct gathering *g, const struct finding *
 	return !g->operations || put(g, finding, "operations.list", g->operations, strlen(g->operations), error);
 }
 
-/* The list as it stood when the step began; a finding of no step has what was done until then. */
+/* The list as it stood when the step began, or, where that is not what ends it, at the finding's time. */
 static void steps_of_entry(struct gathering *g, const struct rec_entry *entry)
 {
 	guint64 id = steplist_feed(g->steps, entry);
@@ -241,7 +241,7 @@ static void steps_of_entry(struct gathering *g, const struct rec_entry *entry)
 		const struct finding *finding = g_ptr_array_index(g->findings, i);
 
 		if (g->steps_written[i] ||
-		    (finding->step ? finding->step != id : finding->realtime_ns > entry->stamp.realtime_ns))
+		    (steplist_ends_with_step(finding) ? finding->step != id : finding->realtime_ns > entry->stamp.realtime_ns))
 			continue;
 		g->steps_written[i] = TRUE;
 		if (put_steps(g, finding, &g->error))

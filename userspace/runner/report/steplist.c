@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <string.h>
 
+#include "scenario.h"
 #include "steplist.h"
 
 #define READY "ready"
@@ -82,6 +83,11 @@ static void note_vm(struct steplist *list, json_t *json)
 	} else if (!g_strcmp0(event, "restored")) {
 		go_back(list, name);
 	}
+}
+
+gboolean steplist_ends_with_step(const struct finding *finding)
+{
+	return finding->step && finding->class != FINDING_LEAK && g_strcmp0(finding->kind, SCENARIO_MISSING);
 }
 
 guint64 steplist_feed(struct steplist *list, const struct rec_entry *entry)

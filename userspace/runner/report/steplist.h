@@ -8,6 +8,7 @@
 #define VEXLAB_STEPLIST_H
 
 #include <jansson.h>
+#include "finding.h"
 #include "guard.h"
 #include "record.h"
 
@@ -19,6 +20,12 @@ VX_DEFINE_GUARD(struct steplist, steplist_free);
 
 /* The id of the step that `entry` begins, 0: it begins none. */
 guint64 steplist_feed(struct steplist *list, const struct rec_entry *entry);
+
+/*
+ * What it takes to see `finding` again ends with the step that it names (id), or, FALSE, with the entry of its time: a leak names the step
+ * where it is made, and looks that come after show it.
+ */
+gboolean steplist_ends_with_step(const struct finding *finding);
 
 /* Everything since the guest was ready: steps and requests, in order. */
 guint steplist_length(const struct steplist *list);

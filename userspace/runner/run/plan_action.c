@@ -129,7 +129,8 @@ static gboolean make_module(struct course *c, const struct plan_step *step, cons
 
 static gboolean make_format(struct course *c, const struct plan_step *step, struct action *a)
 {
-	g_auto(GStrv) argv = target_mkfs_argv(c->run->req->target, c->run->mkfs, c->run->device);
+	g_autofree char *kernel = session_kernel(c->run->session);
+	g_auto(GStrv) argv = target_mkfs_argv(c->run->req->target, kernel, c->run->mkfs, c->run->device);
 	guint i;
 
 	for (i = 0; argv && argv[i]; i++)

@@ -320,7 +320,6 @@ static gboolean attempt(struct run *run, GError **error)
 	g_clear_pointer(&rp->name, g_free);
 	json_decref(rp->done);
 	rp->done = json_array();
-	journal_json(run->journal, VX_REC_REQUEST, json_pack("{s:s, s:s}", "do", "scenario", "event", "again"));
 	if (!do_list(run, &local) && !g_error_matches(local, SESSION_ERROR, SESSION_LOST)) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
@@ -330,6 +329,13 @@ static gboolean attempt(struct run *run, GError **error)
 		return FALSE;
 	tell_attempt(run, seen(run));
 	return TRUE;
+}
+
+/* Before the guest is put back: detectors begin anew with it, and its greeting is news to them. */
+static void note_attempt(struct run *run, guint attempt)
+{
+	journal_json(run->journal, VX_REC_REQUEST, json_pack("{s:s, s:s, s:i}", "do", "scenario", "event", "again",
+							     "attempt", (int)attempt));
 }
 
 static gboolean start_again(struct run *run, GError **error)
@@ -346,9 +352,11 @@ static gboolean replay_run(struct run *run, GError **error)
 	const guint times = run->req->replay->req->times;
 	guint i;
 
-	for (i = 0; i < times; i++)
+	for (i = 0; i < times; i++) {
+		note_attempt(run, i + 1);
 		if ((i && !start_again(run, error)) || !attempt(run, error))
 			return FALSE;
+	}
 	return TRUE;
 }
 
@@ -388,13 +396,19 @@ static const struct finding *choose_finding(const struct replay *rp, GError **er
 	return NULL;
 }
 
-/* Up to the step of the finding, that one included. */
+/* What a step of these does, and when, is not the same each time. */
+static gboolean is_for_races(const char *op)
+{
+	static const char *const ops[] = { "parallel", "stress", "races", NULL };
+
+	return g_strv_contains(ops, op);
+}
+
+/* Up to what shows the finding, that included. */
 static gboolean read_steps(struct replay *rp, GError **error)
 {
 	VX_GUARD(rec_reader_close) struct rec_reader *reader = rec_reader_open(rp->req->dir, error);
-	/* Of a leak the step tells where it was made; what proves it comes after the last of the hunt. */
-	const gboolean by_step = rp->finding->step && !leak_is_of_hunt(rp->finding) &&
-				 g_strcmp0(rp->finding->kind, SCENARIO_MISSING);
+	const gboolean by_step = steplist_ends_with_step(rp->finding);
 	struct rec_entry entry;
 	guint i;
 
@@ -411,8 +425,10 @@ static gboolean read_steps(struct replay *rp, GError **error)
 	for (i = 0; i < steplist_length(rp->steps); i++) {
 		json_t *json = steplist_action(rp->steps, i);
 
-		rp->out->steps += !g_strcmp0(json_string_value(json_object_get(json, "do")), "step");
-		rp->out->race = rp->finding->class == FINDING_RACE || !strcmp(text_of(json, "op", ""), "parallel");
+		if (!strcmp(text_of(json, "do", ""), "step")) {
+			rp->out->steps++;
+			rp->out->race = rp->finding->class == FINDING_RACE || is_for_races(text_of(json, "op", ""));
+		}
 		json_decref(json);
 	}
 	return TRUE;

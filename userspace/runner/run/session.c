@@ -293,6 +293,13 @@ const char *session_greeting(const struct session *s)
 	return s->greeting ? s->greeting : "";
 }
 
+char *session_kernel(const struct session *s)
+{
+	const char *line = g_strstr_len(session_greeting(s), -1, "kernel=");
+
+	return line ? g_strndup(line + strlen("kernel="), strcspn(line + strlen("kernel="), "\n")) : g_strdup("");
+}
+
 const char *session_probe(const struct session *s)
 {
 	return s->probe;

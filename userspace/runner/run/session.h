@@ -95,6 +95,8 @@ double session_ready_ms(const struct session *session);
 double session_clock_off_ms(const struct session *session);
 /* "key=value\n" lines of the agent's greeting. */
 const char *session_greeting(const struct session *session);
+/* Of it: the guest's kernel, uname -r; "" if it does not say. Caller frees. */
+char *session_kernel(const struct session *session);
 
 struct step_result {
 	struct vx_msg_step msg;

@@ -186,6 +186,7 @@ static gboolean load_module(struct run *run, gboolean *usable, GError **error)
 
 gboolean run_format_device(struct run *run, const char *device, gboolean *usable, GError **error)
 {
+	g_autofree char *kernel = NULL;
 	g_auto(GStrv) argv = NULL;
 	struct step_spec spec = {
 		.op = VX_STEP_EXEC, .kind = "exec", .on_target = TRUE, .name = "mkfs",
@@ -199,7 +200,8 @@ gboolean run_format_device(struct run *run, const char *device, gboolean *usable
 		if (!run_put(run, run->built->mkfs, run->mkfs, 0755, error))
 			return FALSE;
 	}
-	argv = target_mkfs_argv(run->req->target, run->mkfs, device);
+	kernel = session_kernel(run->session);
+	argv = target_mkfs_argv(run->req->target, kernel, run->mkfs, device);
 	if (!argv)
 		return TRUE;
 	spec.strings = (const char *const *)argv;

@@ -322,13 +322,21 @@ static unsigned int configured_pahole(const struct build *b)
 	return line ? (unsigned int)strtoul(strchr(line, '=') + 1, NULL, 10) : 0;
 }
 
+/* Our guest's headers bring the one that their kernel was built with, where this machine's is too old for it. */
+static gboolean has_pahole(const struct build *b)
+{
+	g_autofree char *path = g_build_filename(b->req->headers, ".kernelvariables", NULL), *text = NULL;
+
+	return g_file_get_contents(path, &text, NULL, NULL) && strstr(text, "\nPAHOLE = ");
+}
+
 /*
  * kbuild took its flags for pahole from the version that built the kernel. Told
  * the version that is here, it chooses those which that one knows.
  */
 static void add_pahole(struct build *b, GPtrArray *argv)
 {
-	unsigned int here = pahole_version(b);
+	unsigned int here = has_pahole(b) ? 0 : pahole_version(b);
 
 	if (here && here < configured_pahole(b))
 		g_ptr_array_add(argv, g_strdup_printf("CONFIG_PAHOLE_VERSION=%u", here));
@@ -579,7 +587,9 @@ static struct modbuild_result *load_entry(const struct build *b, const char *key
 static gboolean check_request(const struct modbuild_request *req, GError **error)
 {
 	g_autofree char *makefile = g_build_filename(req->headers, "Makefile", NULL);
-	g_autofree char *release = g_build_filename(req->headers, "include/config/kernel.release", NULL);
+	/* What goes into a module's vermagic; kernel.release says less in Debian's before 6.5. */
+	g_autofree char *utsrelease = g_build_filename(req->headers, "include/generated/utsrelease.h", NULL);
+	g_autofree char *expected = g_strdup_printf("#define UTS_RELEASE \"%s\"", req->release);
 	g_autofree char *text = NULL;
 
 	if (!g_file_test(makefile, G_FILE_TEST_EXISTS)) {
@@ -589,10 +599,10 @@ static gboolean check_request(const struct modbuild_request *req, GError **error
 		return FALSE;
 	}
 	/* Not every packaging has the file; the modules themselves are checked afterwards. */
-	if (!g_file_get_contents(release, &text, NULL, NULL) || !strcmp(g_strstrip(text), req->release))
+	if (!g_file_get_contents(utsrelease, &text, NULL, NULL) || strstr(text, expected))
 		return TRUE;
-	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "the kernel headers in %s are for %s, not for the guest's %s",
-		    req->headers, text, req->release);
+	g_set_error(error, VX_ERROR, VX_ERROR_UNAVAILABLE, "the kernel headers in %s are for another kernel than the guest's %s: %s",
+		    req->headers, req->release, g_strstrip(text));
 	return FALSE;
 }
 

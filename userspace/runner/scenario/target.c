@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vexlab/request.h>
@@ -15,6 +16,7 @@ static const char *const module_words[] = {
 	[TARGET_BUILTIN] = "builtin", [TARGET_MODPROBE] = "modprobe", [TARGET_SOURCE] = "source", NULL,
 };
 
+#define OLDER		"{older}"
 #define NAME_PATTERN	"[A-Za-z0-9][A-Za-z0-9_.-]*"
 #define NAME_SAID	"a name of letters, digits, '_', '.' and '-'"
 #define BELOW_PATTERN	"(?!/)(?!(.*/)?\\.\\.(/|$)).+"
@@ -43,6 +45,8 @@ static const struct yaml_field module_fields[] = {
 
 static const struct yaml_field mkfs_fields[] = {
 	LINE("argv", YAML_STRINGS, mkfs_argv, 1024),
+	FIELD("older", YAML_STRINGS, mkfs_older, .min = 1, .max = 1024, .pattern = "\\d+\\.\\d+( [^\\x00-\\x20\\x7f]+)+",
+	      .pattern_said = "a version of the kernel, \"5.15\", and words"),
 	BELOW("source", YAML_STRING, mkfs_source),
 	{ 0 },
 };
@@ -107,6 +111,8 @@ static gboolean check_mkfs(const struct target *t, const struct yamlfile *yf, GE
 		return yamlfile_fail(yf, "mkfs.source", error, "is never run: mkfs.argv does not say {mkfs}");
 	if (built && !t->mkfs_source)
 		return yamlfile_fail(yf, "mkfs.argv", error, "says {mkfs}, but there is no mkfs.source to build it from");
+	if (t->mkfs_older && !any_contains(t->mkfs_argv, OLDER))
+		return yamlfile_fail(yf, "mkfs.older", error, "is never used: mkfs.argv does not say " OLDER);
 	if (!t->mkfs_argv)
 		return TRUE;
 	if (g_strv_length(t->mkfs_argv) > MKFS_ARGV_MAX)
@@ -249,20 +255,43 @@ static char *substitute(const char *template, const char *word, const char *valu
 	return g_strjoinv(value, parts);
 }
 
-char **target_mkfs_argv(const struct target *target, const char *mkfs, const char *device)
+static gboolean is_before(const char *release, const char *version)
 {
-	guint i, len = target->mkfs_argv ? g_strv_length(target->mkfs_argv) : 0;
-	char **argv;
+	unsigned int a[2], b[2];
 
-	if (!len)
+	return sscanf(release, "%u.%u", &a[0], &a[1]) == 2 && sscanf(version, "%u.%u", &b[0], &b[1]) == 2 &&
+	       (a[0] < b[0] || (a[0] == b[0] && a[1] < b[1]));
+}
+
+/* The words for this kernel behind their version, or NULL. */
+static char **words_of_older(const struct target *target, const char *release)
+{
+	char **line;
+
+	for (line = target->mkfs_older; line && *line; line++)
+		if (is_before(release, *line))
+			return g_strsplit(strchr(*line, ' ') + 1, " ", -1);
+	return NULL;
+}
+
+char **target_mkfs_argv(const struct target *target, const char *release, const char *mkfs, const char *device)
+{
+	g_auto(GStrv) older = words_of_older(target, release);
+	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+	char **word;
+
+	if (!target->mkfs_argv)
 		return NULL;
-	argv = g_new0(char *, len + 1);
-	for (i = 0; i < len; i++) {
-		g_autofree char *arg = substitute(target->mkfs_argv[i], "{mkfs}", mkfs ? mkfs : "");
+	for (word = target->mkfs_argv; *word; word++) {
+		g_autofree char *arg = substitute(*word, "{mkfs}", mkfs ? mkfs : "");
+		g_autofree char *whole = substitute(arg, "{device}", device);
 
-		argv[i] = substitute(arg, "{device}", device);
+		if (strcmp(*word, OLDER))
+			g_strv_builder_add(argv, whole);
+		else if (older)
+			g_strv_builder_addv(argv, (const char **)older);
 	}
-	return argv;
+	return g_strv_builder_end(argv);
 }
 
 /* --- Where a target's source is --------------------------------------------- */

@@ -28,6 +28,7 @@ struct target {
 	char **module_dirs;		/* SOURCE: where Kbuild may lie below the folder; never empty: at least "." */
 	char *module_params;		/* "a=1 b=2" for insmod, or NULL */
 	char **mkfs_argv;		/* template, see target_mkfs_argv(); NULL: the device needs none */
+	char **mkfs_older;		/* what takes {older}'s place in mkfs_argv: "VERSION WORD...", for kernels before VERSION; or NULL */
 	char *mkfs_source;		/* C file below the source folder, built statically for the guest, or NULL */
 	char *mount_options;		/* or NULL */
 	unsigned int device_mib;	/* size of the device it gets, MiB */
@@ -52,9 +53,10 @@ char **target_names(const char *const *dirs);
 
 /*
  * mkfs's argv for the guest: "{device}" replaced by `device`, "{mkfs}" by `mkfs` (where the mkfs
- * that was built from source lies in the guest). NULL when the target has none. Caller frees.
+ * that was built from source lies in the guest), "{older}" by the words of the first line of mkfs_older whose version is above
+ * `release`, uname -r (none: "{older}" goes). NULL when the target has none. Caller frees.
  */
-char **target_mkfs_argv(const struct target *target, const char *mkfs, const char *device);
+char **target_mkfs_argv(const struct target *target, const char *release, const char *mkfs, const char *device);
 
 /* Where a target's source is; absolute paths. */
 struct target_source {
