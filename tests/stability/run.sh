@@ -43,7 +43,11 @@ replay_row() {
 	local name=$1 title=$2 where=$3 number status=0 said seen tries race right=no start=$SECONDS
 	number=$(jq -rs --arg title "$title" "$NUMBER" "$where/latest/crash_events.jsonl" 2>/dev/null) || number=
 	if [[ -z $number ]]; then
-		printf '| %s | not found, or without a folder | - | - | - | no |\n' "$name" >"$dir/replay.$name"
+		# Only what is High or Critical has a folder of evidence, from which it is done again.
+		said=$(jq -rs --arg title "$title" '[.[] | select(.description | test($title))] | first | .description // ""' \
+			"$where/latest/crash_events.jsonl" 2>/dev/null) || said=
+		printf '| %s | %s | - | - | - | %s |\n' "$name" "${said:-not found}" "$([[ $said ]] && echo "Medium: it has no replay" || echo no)" \
+			>"$dir/replay.$name"
 		return
 	fi
 	"$B/vexlab" replay "$where/latest" "$number" --times "$REPLAYS" --json --output "$where" >"$dir/$name.json" 2>"$dir/$name.out" || status=$?
@@ -126,7 +130,7 @@ rows() {
 # defects. Status 1: a row is not as it must be.
 page() {
 	local name=$1 command=$2 what=$3 all good
-	all=$(wc -l <"$dir/rows") good=$(grep -c '| yes |$' "$dir/rows" || true)
+	all=$(grep -cE '\| (yes|no) \|$' "$dir/rows" || true) good=$(grep -c '| yes |$' "$dir/rows" || true)
 	{
 		made_by "$command"
 		cat - "$dir/rows"
