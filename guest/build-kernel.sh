@@ -74,7 +74,7 @@ relocate_headers() {
 	done
 	sed -i "s|/usr/src/linux-headers-$RELEASE|$final/build|g; s|/usr/src/linux-headers-[^ /]*-common|$final/common|g" "$base/build/Makefile"
 	# What the suite's gcc has and bookworm's gcc 12 has not; kbuild and headers then do without, or take -falign-functions.
-	sed -i -E '/CONFIG_CC_HAS_(MIN_FUNCTION_ALIGNMENT|COUNTED_BY|COUNTED_BY_PTR|MULTIDIMENSIONAL_NONSTRING)\y/d' "$base/build/include/config/auto.conf" \
+	sed -i -E '/CONFIG_CC_HAS_(MIN_FUNCTION_ALIGNMENT|COUNTED_BY|COUNTED_BY_PTR|MULTIDIMENSIONAL_NONSTRING)\b/d' "$base/build/include/config/auto.conf" \
 		"$base/build/include/generated/autoconf.h"
 	sed -i "s|\$(CROSS_COMPILE)gcc-[0-9]*|gcc|; s|^override CROSS_COMPILE.*||" "$base/build/.kernelvariables"
 }
