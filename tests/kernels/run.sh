@@ -19,12 +19,11 @@ trap 'rm -rf "$dir"' EXIT
 # Of all kernels' answers, in the order given: a row a program, a column a kernel, and below it why what is not attached is not.
 TABLE='
 def mark: {fentry: "f", kprobe: "k", tracepoint: "t", not: "-"}[.];
-[.[] | .kernel] as $kernels |
-reduce .[].programs[] as $p ([]; if any(.[]; .name == $p.name) then . else . + [$p] end) as $all |
-"| Program | Hooks | " + ($kernels | join(" | ")) + " |",
-"|---|---|" + ($kernels | map(":-:|") | add),
-([., $all] as [$answers, $programs] | $programs[] | . as $p |
- "| `" + .name + "` | `" + .hooks + "` | " +
+. as $answers |
+(reduce .[].programs[] as $p ([]; if any(.[]; .name == $p.name) then . else . + [$p] end)) as $all |
+"| Program | Hooks | " + ([.[].kernel] | join(" | ")) + " |",
+"|---|---|" + ([.[] | ":-:|"] | add),
+($all[] | . as $p | "| `" + .name + "` | `" + .hooks + "` | " +
  ([$answers[] | [.programs[] | select(.name == $p.name) | .by | mark][0] // ""] | join(" | ")) + " |"),
 "",
 "Not attached:",
