@@ -280,12 +280,18 @@ static __always_inline void op_sum_up_last(struct op *op, struct vx_event_fsop *
 			     op->rec.blkio_wait_ns : op->rec.offcpu_ns;
 }
 
+/* What still runs when the record is made is charged to it. */
+static __always_inline __u32 op_last_phase(const struct op *op)
+{
+	return op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : VX_PHASE_OTHER;
+}
+
 /* What is known at the very end goes to where `rec` is, if it is anywhere. */
 static __always_inline void op_end(struct op *op, struct vx_event_fsop *rec, struct vx_probe_hist *hist, bool running)
 {
 	if (running)
 		op_pause(op);
-	op_sum_up_last(op, rec, hist, op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : VX_PHASE_OTHER);
+	op_sum_up_last(op, rec, hist, op_last_phase(op));
 }
 
 /*
@@ -308,7 +314,7 @@ static __noinline int op_emit(struct op *op, bool running)
 	hist = bpf_map_lookup_elem(&hists, &kind);
 	if (!hist)
 		return 0;
-	op_sum_up(op, hist, op->rec.flags & VX_FSOP_DEFERRED ? VX_PHASE_DEFERRED : VX_PHASE_OTHER);
+	op_sum_up(op, hist, op_last_phase(op));
 	rec = emit_reserve(sizeof(*rec));
 	if (!rec) {
 		op_end(op, NULL, hist, running);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vexlab/request.h>
 
 #include "error.h"
+#include "plan.h"
 #include "target.h"
 #include "yamlfile.h"
 
@@ -255,22 +255,17 @@ static char *substitute(const char *template, const char *word, const char *valu
 	return g_strjoinv(value, parts);
 }
 
-static gboolean is_before(const char *release, const char *version)
-{
-	unsigned int a[2], b[2];
-
-	return sscanf(release, "%u.%u", &a[0], &a[1]) == 2 && sscanf(version, "%u.%u", &b[0], &b[1]) == 2 &&
-	       (a[0] < b[0] || (a[0] == b[0] && a[1] < b[1]));
-}
-
 /* The words for this kernel behind their version, or NULL. */
 static char **words_of_older(const struct target *target, const char *release)
 {
 	char **line;
 
-	for (line = target->mkfs_older; line && *line; line++)
-		if (is_before(release, *line))
+	for (line = target->mkfs_older; line && *line; line++) {
+		g_autofree char *before = g_strconcat("<", *line, NULL);
+
+		if (plan_kernel_is(release, before))
 			return g_strsplit(strchr(*line, ' ') + 1, " ", -1);
+	}
 	return NULL;
 }
 
