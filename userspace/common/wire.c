@@ -85,3 +85,19 @@ const char *vx_step_err_text(int32_t err)
 	/* Of a thread that died with the step in its hands. */
 	return err == -EOWNERDEAD ? "killed by the kernel" : strerror(-err);
 }
+
+bool vx_trace_probe(const void *payload, size_t length, uint32_t i, struct vx_probe_status *ret)
+{
+	struct vx_msg_trace head;
+
+	if (length < sizeof(head))
+		return false;
+	memcpy(&head, payload, sizeof(head));
+	if (i >= head.nprobes || i >= (length - sizeof(head)) / sizeof(*ret))
+		return false;
+	memcpy(ret, (const char *)payload + sizeof(head) + i * sizeof(*ret), sizeof(*ret));
+	ret->name[sizeof(ret->name) - 1] = '\0';
+	ret->target[sizeof(ret->target) - 1] = '\0';
+	ret->why[sizeof(ret->why) - 1] = '\0';
+	return true;
+}

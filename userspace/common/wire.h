@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Step requests with their strings: building on the host, checking in the agent. */
+/* Step requests with their strings: building on the host, checking in the agent. And what the host reads of an answer. */
 #ifndef VEXLAB_WIRE_H
 #define VEXLAB_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vexlab/frame.h>
@@ -26,5 +27,8 @@ int vx_step_unpack(const void *payload, size_t len, struct vx_step *ret);
 const char *vx_step_op_name(unsigned int op);
 /* Of struct vx_msg_step's err; as strerror's, valid until the thread's next call of it. */
 const char *vx_step_err_text(int32_t err);
+
+/* The `i`th program of a VX_MSG_TRACE, its strings ended; false: there is no more. */
+bool vx_trace_probe(const void *payload, size_t length, uint32_t i, struct vx_probe_status *ret);
 
 #endif

@@ -11,6 +11,7 @@
 #include "rundir.h"
 #include "session.h"
 #include "text.h"
+#include "wire.h"
 
 #define PROBES_MAX	256u	/* a guest that says more is not believed */
 
@@ -44,21 +45,15 @@ static gboolean is_known(const struct look *l, const struct vx_probe_status *pro
 
 static void on_frame(void *ctx, const struct vx_frame *frame, const void *payload)
 {
-	struct vx_msg_trace head;
+	struct vx_probe_status probe;
 	struct look *l = ctx;
 	guint32 i;
 
-	if (frame->type != VX_MSG_TRACE || frame->length < sizeof(head))
+	if (frame->type != VX_MSG_TRACE)
 		return;
-	memcpy(&head, payload, sizeof(head));
-	for (i = 0; i < head.nprobes && sizeof(head) + (i + 1) * sizeof(struct vx_probe_status) <= frame->length; i++) {
-		struct vx_probe_status probe;
-
-		memcpy(&probe, (const char *)payload + sizeof(head) + i * sizeof(probe), sizeof(probe));
-		probe.name[sizeof(probe.name) - 1] = probe.target[sizeof(probe.target) - 1] = probe.why[sizeof(probe.why) - 1] = '\0';
+	for (i = 0; vx_trace_probe(payload, frame->length, i, &probe); i++)
 		if (probe.kind < G_N_ELEMENTS(means) && l->probes->len < PROBES_MAX && !is_known(l, &probe))
 			g_array_append_val(l->probes, probe);
-	}
 }
 
 static void on_console(void *ctx, const void *data, gsize len)

@@ -10,6 +10,7 @@
 #include "leak.h"
 #include "metrics.h"
 #include "ranks.h"
+#include "wire.h"
 
 #define DEATHS_MAX	64u
 
@@ -347,14 +348,8 @@ static void note_probes(struct reading *rd, const struct rec_entry *entry)
 	    head.nprobes > (entry->frame.length - sizeof(head)) / sizeof(status))
 		return;
 	g_array_set_size(rd->an->probes, 0);
-	for (i = 0; i < head.nprobes; i++) {
-		memcpy(&status, (const char *)entry->payload + sizeof(head) + i * sizeof(status),
-		       sizeof(status));
-		status.name[sizeof(status.name) - 1] = '\0';
-		status.target[sizeof(status.target) - 1] = '\0';
-		status.why[sizeof(status.why) - 1] = '\0';
+	for (i = 0; vx_trace_probe(entry->payload, entry->frame.length, i, &status); i++)
 		g_array_append_val(rd->an->probes, status);
-	}
 }
 
 /* Rates count by the time that they are of. */
